@@ -1,0 +1,37 @@
+# `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint lock clean
+
+VENV := .venv/bin
+STAMP := .venv/.ready
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: $(STAMP) ## make .venv with everything that is locked
+
+$(STAMP): requirements.txt tests/requirements.txt .ci/python
+	@python="$$(sh .ci/python)"; \
+	if [ -z "$$python" ]; then echo "setup: no Python 3.11 to 3.14 found; install Python 3.13" >&2; exit 1; fi; \
+	echo "setup: making .venv with $$("$$python" --version) and the locked packages (about a minute)"; \
+	rm -rf .venv; "$$python" -m venv .venv
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.txt
+	@touch $@
+	@echo "setup: ready"
+
+demo: setup ## rotate the keys of a simulated estate while applications read along
+	@$(VENV)/python -m examples.demo
+
+test: setup ## every test that CI runs
+	$(VENV)/python -m pytest
+
+lint: setup ## ruff and mypy, as strict as they go
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+
+lock: setup ## compile the lock files from pyproject.toml anew
+	sh .ci/lock
+
+clean: ## remove what the other targets made
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
