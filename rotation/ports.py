@@ -81,6 +81,8 @@ class Provider(Protocol):
     """As in a resource id, matched without case: `Microsoft.Storage/storageAccounts`."""
     slots: tuple[Slot, Slot]
     formats: frozenset[Format]
+    rights: tuple[str, ...]
+    """The ARM actions it calls, as a role definition spells them."""
 
     async def describe(self, account: AccountId) -> Description:
         """Read the account, and what forbids to rotate its keys."""
