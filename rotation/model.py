@@ -132,10 +132,12 @@ class State:
     retire_at: datetime | None = None
     staged_slot: Slot | None = None
     staged_at: datetime | None = None
+    staged_grace: timedelta | None = None
+    """How long the previous key is to live once the staged one is published; set for a compromised key."""
 
     def unstaged(self) -> Self:
         """The same state without a staged key."""
-        return replace(self, staged_slot=None, staged_at=None)
+        return replace(self, staged_slot=None, staged_at=None, staged_grace=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,14 @@ class Publication:
         return self.expires - self.terms.lead
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An account with all the secrets that publish it, as a listing shows them."""
+
+    account: AccountId
+    secrets: tuple[Secret, ...]
+
+
 class Role(StrEnum):
     """Which key an operator declares compromised, seen from the applications."""
 
@@ -241,16 +251,26 @@ class Request:
     force: bool = False
     suspects: tuple[Suspect, ...] = ()
 
-    def after_publishing(self) -> Self:
-        """What is left of the request once a new key was published; suspects stay until they are gone."""
+    def settled(self) -> Self:
+        """What is left of the request once it was acted on; suspects stay until their keys are gone."""
         return replace(self, id=None, occasion=None, force=False, compromised=None)
+
+
+class ProbeMode(StrEnum):
+    """What becomes of a rotation whose new key cannot be tried on the data plane."""
+
+    REQUIRED = "required"
+    TRY = "try"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that judging depends on."""
+    """The settings that judging and acting depend on."""
 
     overlap: timedelta = timedelta(days=2)
+    probe: ProbeMode = ProbeMode.TRY
+    probe_timeout: timedelta = timedelta(minutes=1)
 
 
 class Action(StrEnum):
@@ -274,7 +294,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not-allowed"
     CONTRADICTION = "contradiction"
     UNPUBLISHABLE = "unpublishable"
-    FOREIGN_VALUE = "foreign-value"
+    FORMAT_MISMATCH = "format-mismatch"
     SHARED_KEY_OFF = "shared-key-off"
     READ_ONLY_LOCK = "read-only-lock"
     OWN_STORAGE = "own-storage"

@@ -1,0 +1,409 @@
+"""Decides what to do with one account: an ordered list of small rules over the facts; the first that answers wins.
+
+No rule waits, reads a clock or looks at the world, so the same facts at the same time always give the same verdict.
+The rules that protect stand before the rules that change.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from rotation import tags
+from rotation.durations import format_duration
+from rotation.model import (
+    Action,
+    Facts,
+    Publication,
+    Reason,
+    Request,
+    Role,
+    Slot,
+    State,
+    Suspect,
+    Trigger,
+    Verdict,
+)
+
+Rule = Callable[[Facts, datetime], Verdict | None]
+
+MAX_VALUE = 25_000
+"""Key Vault takes values of up to 25k bytes."""
+KEY_GROWTH = 200
+"""A new key is never this much longer than the one it replaces."""
+
+
+def judge(facts: Facts, now: datetime) -> Verdict:
+    """Say what is to be done with the account now; every set of facts has exactly one answer."""
+    verdict = next(answer for rule in RULES if (answer := rule(facts, now)))
+    if facts.unseen and verdict.action in REGENERATING:
+        return _refuse(
+            Reason.VAULT_UNSEEN,
+            f"{_names(facts.unseen)} could not be listed and may publish a key that would be regenerated "
+            f"({verdict.because}); make every vault of ROTATION_VAULTS readable, or remove it from there",
+        )
+    return verdict
+
+
+REGENERATING = frozenset({Action.ROTATE, Action.RETIRE})
+
+
+def with_suspects(facts: Facts) -> Request:
+    """Turn the role that an operator named into the slots it means now, once, at the first observation."""
+    request = facts.request
+    if request.compromised is None or request.suspects:
+        return request
+    published = {p.holds for p in facts.publications if p.holds}
+    roles = {Role.ACTIVE: (True,), Role.IDLE: (False,), Role.BOTH: (True, False)}[request.compromised]
+    suspects = tuple(
+        Suspect(slot, fingerprint, slot in published)
+        for slot, fingerprint in facts.keys.items()
+        if (slot in published) in roles
+    )
+    return replace(request, suspects=suspects)
+
+
+def retirement(facts: Facts, now: datetime) -> datetime | None:
+    """When the key that is published now is to stop working, if a new one is published at `now`."""
+    if any(s.slot == facts.active for s in _pending(facts)):
+        return now + facts.request.grace
+    graces = [p.terms.state.staged_grace for p in facts.publications if p.terms.state.staged_grace is not None]
+    if graces:
+        return now + min(graces)
+    periods = [p.terms.retire_after for p in facts.publications if p.terms.retire_after]
+    return now + max(periods) if periods else None
+
+
+def promised_until(facts: Facts) -> datetime:
+    """Until when the idle slot's key is promised to work."""
+    return max(p.secret.created for p in facts.publications) + facts.limits.overlap
+
+
+# 1: what cannot be known is refused, with its name and the way out
+
+
+def obstructed(facts: Facts, now: datetime) -> Verdict | None:
+    """Something met while reading forbids to go on (rules 1 and 2)."""
+    if not facts.obstacles:
+        return None
+    return _refuse(facts.obstacles[0].reason, "; ".join(dict.fromkeys(o.because for o in facts.obstacles)))
+
+
+def unpublished(facts: Facts, now: datetime) -> Verdict | None:
+    """An account without a readable publication has no active slot."""
+    if facts.publications:
+        return None
+    return _refuse(Reason.TAGS_UNREADABLE, "no secret with readable tags publishes this account")
+
+
+def unknown_slot(facts: Facts, now: datetime) -> Verdict | None:
+    """A slot that the service does not have would be guessed at."""
+    strange = [p for p in facts.publications if p.terms.active not in facts.slots]
+    if not strange:
+        return None
+    return _refuse(
+        Reason.TAGS_UNREADABLE,
+        f"{_refs(strange)}: the active slot is tagged {strange[0].terms.active!r} "
+        f"and this service calls its slots {' and '.join(facts.slots)}; correct the tag",
+    )
+
+
+def contradictory(facts: Facts, now: datetime) -> Verdict | None:
+    """Durations that cannot all be kept would break a promise sooner or later."""
+    overlap = facts.limits.overlap
+    for p in facts.publications:
+        if not overlap < p.terms.validity - p.terms.lead:
+            return _refuse(
+                Reason.CONTRADICTION,
+                f"{p.ref}: a new key is due {format_duration(p.terms.validity - p.terms.lead)} after the last one, "
+                f"which must be longer than the overlap of {format_duration(overlap)}; "
+                "raise validity-days, or lower rotate-before or ROTATION_OVERLAP",
+            )
+        if p.terms.retire_after is not None and p.terms.retire_after < overlap:
+            return _refuse(
+                Reason.CONTRADICTION,
+                f"{p.ref}: retire-after={format_duration(p.terms.retire_after)} is shorter than the overlap of "
+                f"{format_duration(overlap)}; raise retire-after or lower ROTATION_OVERLAP",
+            )
+    return None
+
+
+def unpublishable(facts: Facts, now: datetime) -> Verdict | None:
+    """What Key Vault would not take must be known before a key is regenerated for it."""
+    for p in facts.publications:
+        written = tags.write(p.secret.tags, replace(p.terms, state=State(rotated_at=now)))
+        if complaint := tags.problem(written):
+            return _refuse(Reason.UNPUBLISHABLE, f"{p.ref}: {complaint}")
+        if p.secret.value and len(p.secret.value.reveal().encode()) + KEY_GROWTH > MAX_VALUE:
+            return _refuse(Reason.UNPUBLISHABLE, f"{p.ref}: the value is close to Key Vault's 25k bytes; shorten it")
+    return None
+
+
+# 3: what a person has set aside is left alone, and with it the whole account
+
+
+def set_aside(facts: Facts, now: datetime) -> Verdict | None:
+    """One paused or disabled publication cannot follow, so nothing moves."""
+    if paused := [p for p in facts.publications if p.terms.paused]:
+        return _leave(Reason.PAUSED, f"{_refs(paused)}: paused by rotation-policy")
+    if disabled := [p for p in facts.publications if not p.secret.enabled]:
+        return _leave(
+            Reason.DISABLED,
+            f"{_refs(disabled)}: the current version is disabled; enable it, or remove its rotation tags",
+        )
+    return None
+
+
+# 4 to 6: the vault and the account must agree before anything is regenerated
+
+
+def drifted(facts: Facts, now: datetime) -> Verdict | None:
+    """The published key was regenerated elsewhere: its slot's live key is published; nothing is regenerated."""
+    lost = [p for p in facts.publications if p.holds is None]
+    if not lost:
+        return None
+    if any(p.accepted for p in lost):
+        return _leave(
+            Reason.KEYS_BEHIND,
+            f"{_refs(lost)}: the service accepts the published key but does not list it yet; the next pass looks again",
+        )
+    return _write(
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        f"{_refs(lost)}: the value is no key of the account any more, it was regenerated elsewhere; "
+        f"the live key of {facts.active} is published",
+        facts.active,
+        lost,
+    )
+
+
+def mistagged(facts: Facts, now: datetime) -> Verdict | None:
+    """The value is the other slot's key; the value is the truth."""
+    wrong = [p for p in facts.publications if p.holds != p.terms.active]
+    if not wrong:
+        return None
+    return _write(
+        Action.RETAG,
+        Reason.WRONG_TAG,
+        f"{_refs(wrong)}: the value is the key of {wrong[0].holds} and the tag says {wrong[0].terms.active}",
+        None,
+        wrong,
+    )
+
+
+def split(facts: Facts, now: datetime) -> Verdict | None:
+    """Publications disagree, by a crash or by hand; none of their slots may be regenerated until they agree."""
+    others = [p for p in facts.publications if p.holds != facts.active]
+    if not others:
+        return None
+    return _write(
+        Action.ALIGN,
+        Reason.SPLIT,
+        f"{_refs(others)}: still on {facts.other(facts.active)} while {facts.latest.ref} has {facts.active}",
+        facts.active,
+        others,
+    )
+
+
+def staged(facts: Facts, now: datetime) -> Verdict | None:
+    """A key was regenerated earlier and waits to be accepted; regenerating again would start the wait anew."""
+    waiting = [p for p in facts.publications if p.terms.state.staged_slot == facts.idle]
+    if not waiting or any(s.slot == facts.idle for s in _pending(facts)):
+        return None
+    since = waiting[0].terms.state.staged_at
+    return _write(
+        Action.PUBLISH,
+        Reason.STAGED,
+        f"the new key of {facts.idle} was made {f'at {tags.format_time(since)}' if since else 'earlier'} "
+        "and waits for the service to accept it",
+        facts.idle,
+        facts.publications,
+    )
+
+
+# 8: what was asked may have been done already
+
+
+def superseded(facts: Facts, now: datetime) -> Verdict | None:
+    """Events are delivered at least once and in any order; a repeat names a version already replaced."""
+    occasion = facts.request.occasion
+    if occasion is None:
+        return None
+    current = [p.secret.version for p in facts.publications if p.ref == occasion.ref]
+    if not any(current) or occasion.version in current:
+        return None
+    return _leave(Reason.STALE_EVENT, f"{occasion.ref} has a newer version than the event speaks of")
+
+
+def already_done(facts: Facts, now: datetime) -> Verdict | None:
+    """The same request, sent again, is answered without doing it twice."""
+    asked = facts.request.id
+    if asked is None or all(p.terms.state.id != asked for p in facts.publications):
+        return None
+    return _leave(Reason.ALREADY_DONE, f"request {asked} was carried out before{_retires(facts)}", _retire_at(facts))
+
+
+# 9 to 12: what regenerates a key
+
+
+def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
+    """The previous key was promised to stop working, and the time has come."""
+    at = _retire_at(facts)
+    if at is None or now < at:
+        return None
+    marked = [p for p in facts.publications if p.terms.state.retire_at]
+    return _write(
+        Action.RETIRE,
+        Reason.RETIRE_DUE,
+        f"the previous key, in {facts.idle}, was to be retired at {tags.format_time(at)}",
+        facts.idle,
+        marked,
+    )
+
+
+def compromised(facts: Facts, now: datetime) -> Verdict | None:
+    """A key that leaked is replaced: by rotating when it is published, by retiring when it is idle."""
+    pending = _pending(facts)
+    if any(s.slot == facts.active for s in pending):
+        return _write(
+            Action.ROTATE,
+            Reason.COMPROMISED,
+            f"the published key, in {facts.active}, was declared compromised",
+            facts.idle,
+            facts.publications,
+        )
+    if not pending:
+        return None
+    retire_at = _retire_at(facts)
+    if retire_at is not None and all(s.published for s in pending):
+        return _leave(
+            Reason.RETIRING,
+            f"the compromised key, in {facts.idle}, still works for the grace period{_retires(facts)}",
+            retire_at,
+        )
+    return _write(
+        Action.RETIRE,
+        Reason.COMPROMISED,
+        f"the idle key, in {facts.idle}, was declared compromised",
+        facts.idle,
+        facts.publications,
+    )
+
+
+def forced(facts: Facts, now: datetime) -> Verdict | None:
+    """An operator takes the broken promise upon himself."""
+    if not facts.request.force:
+        return None
+    return _write(
+        Action.ROTATE,
+        Reason.FORCED,
+        f"forced; a key published until {tags.format_time(facts.latest.secret.created)} stops working",
+        facts.idle,
+        facts.publications,
+    )
+
+
+def within_overlap(facts: Facts, now: datetime) -> Verdict | None:
+    """The idle key is the one that applications may still have cached."""
+    until = promised_until(facts)
+    if now >= until:
+        return None
+    return _leave(
+        Reason.OVERLAP, f"the previous key is promised until {tags.format_time(until)}{_retires(facts)}", until
+    )
+
+
+def due(facts: Facts, now: datetime) -> Verdict | None:
+    """The published key comes to its age, or an event says so of one that has lived half its life."""
+    for p in facts.publications:
+        if now >= p.due:
+            return _write(
+                Action.ROTATE,
+                Reason.DUE,
+                f"{p.ref} expires {tags.format_time(p.expires)} and was due {tags.format_time(p.due)}",
+                facts.idle,
+                facts.publications,
+            )
+    if (near := _announced(facts)) and now - near.secret.created >= near.terms.validity / 2:
+        return _write(
+            Action.ROTATE,
+            Reason.NEAR_EXPIRY,
+            f"Key Vault announced that {near.ref} expires {tags.format_time(near.expires)}",
+            facts.idle,
+            facts.publications,
+        )
+    return None
+
+
+def fresh(facts: Facts, now: datetime) -> Verdict:
+    """Nothing to do."""
+    next_due = min(p.due for p in facts.publications)
+    until = min(filter(None, (next_due, _retire_at(facts))))
+    return _leave(Reason.FRESH, f"next due {tags.format_time(next_due)}{_retires(facts)}", until)
+
+
+RULES: tuple[Rule, ...] = (
+    obstructed,  # 1, 2: did reading meet something that forbids to go on?
+    unpublished,  # 1: is there a publication at all?
+    unknown_slot,  # 1: do the tags name slots that exist?
+    contradictory,  # 1: can all promises of the tags be kept?
+    unpublishable,  # 1: would Key Vault take what we would write?
+    set_aside,  # 3: has a person paused or disabled a publication?
+    drifted,  # 4: is a published value no key of the account?
+    mistagged,  # 5: does a tag name the wrong slot?
+    split,  # 6: do publications disagree?
+    staged,  # 7: does a new key wait to be accepted?
+    superseded,  # 8: does the event speak of an old version?
+    already_done,  # 8: was this very request carried out?
+    retirement_due,  # 9: is the previous key to stop working now?
+    compromised,  # 10: has an operator declared a key compromised?
+    forced,  # 10: does an operator insist?
+    within_overlap,  # 11: is the idle key still promised to somebody?
+    due,  # 12: is it time?
+    fresh,  # 13: otherwise, no
+)
+
+
+def _pending(facts: Facts) -> list[Suspect]:
+    """The compromised keys that still work."""
+    return [s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]
+
+
+def _announced(facts: Facts) -> Publication | None:
+    occasion = facts.request.occasion
+    return next((p for p in facts.publications if occasion and p.ref == occasion.ref), None)
+
+
+def _retire_at(facts: Facts) -> datetime | None:
+    """When the idle key is to be retired; outside an emergency never before its promise has ended."""
+    marks = [p.terms.state for p in facts.publications if p.terms.state.retire_at]
+    times = [
+        at if state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts))
+        for state in marks
+        if (at := state.retire_at)
+    ]
+    return max(times, default=None)
+
+
+def _retires(facts: Facts) -> str:
+    at = _retire_at(facts)
+    return f"; the previous key is retired {tags.format_time(at)}" if at else ""
+
+
+def _refuse(reason: Reason, because: str) -> Verdict:
+    return Verdict(Action.REFUSE, reason, because)
+
+
+def _leave(reason: Reason, because: str, until: datetime | None = None) -> Verdict:
+    return Verdict(Action.LEAVE, reason, because, until=until)
+
+
+def _write(action: Action, reason: Reason, because: str, slot: Slot | None, targets: Iterable[Publication]) -> Verdict:
+    return Verdict(action, reason, because, slot, tuple(p.ref for p in targets))
+
+
+def _refs(publications: Iterable[Publication]) -> str:
+    return _names(str(p.ref) for p in publications)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
