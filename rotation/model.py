@@ -271,6 +271,8 @@ class Limits:
     overlap: timedelta = timedelta(days=2)
     probe: ProbeMode = ProbeMode.TRY
     probe_timeout: timedelta = timedelta(minutes=1)
+    accounts: tuple[str, ...] = ()
+    """Resource ids of the subscriptions, resource groups and accounts that may be touched; empty for all."""
 
 
 class Action(StrEnum):

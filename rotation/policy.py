@@ -88,6 +88,16 @@ def obstructed(facts: Facts, now: datetime) -> Verdict | None:
     return _refuse(facts.obstacles[0].reason, "; ".join(dict.fromkeys(o.because for o in facts.obstacles)))
 
 
+def not_allowed(facts: Facts, now: datetime) -> Verdict | None:
+    """Tags can name any account; only those that the settings allow are touched."""
+    allowed = facts.limits.accounts
+    if not allowed or any(f"{facts.account.folded}/".startswith(f"{scope.lower().rstrip('/')}/") for scope in allowed):
+        return None
+    return _refuse(
+        Reason.NOT_ALLOWED, f"{facts.account.name} is outside of ROTATION_ACCOUNTS; add it there, or remove the tags"
+    )
+
+
 def unpublished(facts: Facts, now: datetime) -> Verdict | None:
     """An account without a readable publication has no active slot."""
     if facts.publications:
@@ -342,6 +352,7 @@ def fresh(facts: Facts, now: datetime) -> Verdict:
 
 
 RULES: tuple[Rule, ...] = (
+    not_allowed,  # 1: do the settings allow to touch the account?
     obstructed,  # 1, 2: did reading meet something that forbids to go on?
     unpublished,  # 1: is there a publication at all?
     unknown_slot,  # 1: do the tags name slots that exist?
