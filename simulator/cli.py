@@ -1,0 +1,115 @@
+"""The simulator's command line."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator import estate as estates
+from simulator.azure import Azure
+from simulator.certificates import Authority
+from simulator.control import Control
+from simulator.entra import Issuer
+from simulator.environment import environment, write_environment
+from simulator.estate import BadEstate
+from simulator.server import Server
+from simulator.world import World
+
+USAGE_ERROR = 2
+
+app = typer.Typer(
+    help="Azure on one machine, at the wire.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+EstateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--estate", help="Estate file (JSON); a small one is made up without it.", dir_okay=False, exists=True
+    ),
+]
+
+
+@app.command()
+def serve(
+    estate: EstateOption = None,
+    env_file: Annotated[
+        Path | None, typer.Option(help="Where to write the client's environment once the simulator is ready.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+) -> None:
+    """Simulate until interrupted."""
+    asyncio.run(_serve(_world(estate), env_file, port))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
+    estate: EstateOption = None,
+) -> None:
+    """Run a command against a simulator of its own, and exit with its code."""
+    raise typer.Exit(asyncio.run(_run(_world(estate), command)))
+
+
+async def _serve(world: World, env_file: Path | None, port: int) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _running(world, port) as variables:
+        if env_file:
+            write_environment(env_file, variables)
+        print(f"simulator ready at {variables['SIMULATOR_URL']}", flush=True)  # noqa: T201  # the ready line
+        await stop.wait()
+
+
+async def _run(world: World, command: list[str]) -> int:
+    async with _running(world, 0) as variables:
+        try:
+            process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
+        except OSError as error:
+            typer.echo(f"cannot run {command[0]}: {error.strerror}", err=True)
+            return 127
+        loop = asyncio.get_running_loop()
+        # The terminal sends the interrupt to the command too; what it does then decides how we end.
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        loop.add_signal_handler(signal.SIGTERM, process.terminate)
+        code = await process.wait()
+        return code if code >= 0 else 128 - code
+
+
+@asynccontextmanager
+async def _running(world: World, port: int) -> AsyncIterator[dict[str, str]]:
+    """A listening simulator; yields the environment of its clients."""
+    issuer, authority = Issuer(), Authority()
+    azure = Azure(world, issuer)
+    server = Server(azure, Control(azure), authority)
+    with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
+        ca = Path(folder) / "ca.pem"
+        authority.write(ca)
+        taken = await server.start(port)
+        try:
+            yield environment(world, issuer, f"http://127.0.0.1:{taken}", ca)
+        finally:
+            await server.stop()
+
+
+def _world(path: Path | None) -> World:
+    try:
+        return estates.build(json.loads(path.read_text()) if path else estates.DEFAULT_ESTATE)
+    except BadEstate as bad:
+        complaints = bad.complaints
+    except ValueError as error:
+        complaints = [f"not JSON: {error}"]
+    for complaint in complaints:
+        typer.echo(f"{path}: {complaint}", err=True)
+    sys.exit(USAGE_ERROR)

@@ -1,0 +1,292 @@
+"""The control API: plain HTTP on the simulator's own port, for tests, the demo and App Service's identity."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from simulator import estate as estates
+from simulator import keyvault
+from simulator.accounts import Account, new_key
+from simulator.azure import Azure
+from simulator.clock import real_time, running_time, stamp
+from simulator.clouds import Plane
+from simulator.entra import managed_identity
+from simulator.estate import BadEstate, Reader, read_account, read_secret
+from simulator.faults import BadFault, Fault
+from simulator.verdict import verdict
+from simulator.wire import Call
+from simulator.world import Denial, World
+
+LONGEST_WAIT = 60.0
+IDENTITY_PATH = "/msi/token"
+
+
+class Wrong(Exception):
+    """The control request cannot be done; answered with its status and complaints."""
+
+    def __init__(self, status: int, *complaints: str) -> None:
+        super().__init__(*complaints)
+        self.status = status
+        self.complaints = complaints
+
+
+class Control:
+    """What tests and the demo may see and change."""
+
+    def __init__(self, azure: Azure) -> None:
+        self._azure = azure
+        self._former_keys: list[str] = []
+
+    @property
+    def _world(self) -> World:
+        return self._azure.world
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one plain HTTP request."""
+        if request.raw_path.startswith("http://"):
+            return self._refuse(request)
+        if request.path == IDENTITY_PATH:
+            return await self._identity(request)
+        body = await request.read()
+        try:
+            return web.json_response(await self._route(request, json.loads(body) if body else None))
+        except ValueError as error:
+            return web.json_response({"complaints": [f"body: {error}"]}, status=400)
+        except Wrong as wrong:
+            return web.json_response({"complaints": wrong.complaints}, status=wrong.status)
+
+    async def _route(self, request: web.BaseRequest, told: Any) -> object:  # noqa: ANN401  # any JSON
+        match (request.method, *request.path.strip("/").split("/")):
+            case ("GET", "healthz"):
+                return {"status": "ready"}
+            case ("GET", "journal"):
+                return self._world.journal.since(_number(request, "since", 0))
+            case ("DELETE", "journal"):
+                self._world.journal.clear()
+                return {}
+            case (_, "faults", *rest):
+                return await self._faults(request, rest, told)
+            case ("GET", "behaviour"):
+                return self._behaviour()
+            case ("PATCH", "behaviour"):
+                return self._behave(_object(told))
+            case (_, "denials"):
+                return self._denials(request.method, told)
+            case ("GET", "keys"):
+                return self._keys()
+            case ("GET", "verdict"):
+                return verdict(self._world)
+            case ("POST", "estate"):
+                return self._reset(told)
+            case (_, "accounts", *rest):
+                return self._accounts(request.method, rest, told)
+            case (_, "vaults", *rest):
+                return self._vaults(request.method, rest, told)
+        raise Wrong(404, f"{request.method} {request.path} is no control request")
+
+    def _refuse(self, request: web.BaseRequest) -> web.Response:
+        host = request.host.lower()
+        entry = self._world.journal.open(real_time(), request.method, host, request.path, "", None, sign_in=False)
+        entry.status, entry.duration = 502, 0.0
+        return web.Response(status=502, text=f"{host} is not simulated\n")
+
+    async def _identity(self, request: web.BaseRequest) -> web.Response:
+        world = self._world
+        client_request_id = request.headers.get("x-ms-client-request-id")
+        entry = world.journal.open(
+            real_time(),
+            request.method,
+            request.host,
+            request.path,
+            request.rel_url.raw_query_string,
+            client_request_id,
+            sign_in=True,
+        )
+        started = running_time()
+        await self._azure.take_time(Plane.SIGN_IN)
+        call = Call(
+            request.method, request.host, "", request.path, request.query, request.raw_path, request.headers, b""
+        )
+        response = managed_identity(world, self._azure.issuer, call)
+        entry.status, entry.duration = response.status, round(running_time() - started, 6)
+        return response
+
+    async def _faults(self, request: web.BaseRequest, rest: list[str], told: object) -> object:
+        faults = self._world.faults
+        match (request.method, *rest):
+            case ("GET",):
+                return faults.all()
+            case ("POST",):
+                try:
+                    return faults.add(_object(told)).as_json()
+                except BadFault as error:
+                    raise Wrong(400, str(error)) from error
+            case ("DELETE",):
+                faults.lift_all()
+                return {}
+            case ("GET", fault_id):
+                return await _watched(_found(faults.get(fault_id), fault_id), _number(request, "wait", 0))
+            case ("DELETE", fault_id):
+                _found(faults.get(fault_id), fault_id)
+                faults.lift(fault_id)
+                return {}
+        raise Wrong(405, "faults: GET, POST or DELETE")
+
+    def _behaviour(self) -> dict[str, Any]:
+        return asdict(self._world.behaviour)
+
+    def _behave(self, told: dict[str, Any]) -> dict[str, Any]:
+        behaviour = self._world.behaviour
+        complaints: list[str] = []
+        _assign(behaviour, {name: value for name, value in told.items() if name != "latency"}, "", complaints)
+        _assign(behaviour.latency, told.get("latency", {}), "latency.", complaints)
+        if complaints:
+            raise Wrong(400, *complaints)
+        self._world.clock.offset = behaviour.clock_offset
+        return self._behaviour()
+
+    def _denials(self, method: str, told: object) -> object:
+        world = self._world
+        if method == "POST":
+            denial = _object(told)
+            if not isinstance(denial.get("action"), str):
+                raise Wrong(400, "action: has to be text")
+            world.denials.append(Denial(denial["action"], denial.get("scope")))
+        elif method == "DELETE":
+            world.denials.clear()
+        return [asdict(denial) for denial in world.denials]
+
+    def _keys(self) -> list[str]:
+        return [*self._former_keys, *_keys_of(self._world)]
+
+    def _reset(self, told: object) -> dict[str, Any]:
+        try:
+            world = estates.build(estates.DEFAULT_ESTATE if told is None else told)
+        except BadEstate as bad:
+            raise Wrong(400, *bad.complaints) from bad
+        self._former_keys += _keys_of(self._world)
+        self._world.faults.lift_all()
+        self._azure.world = world
+        return {"vaults": vault_urls(world), "accounts": [account.id for account in world.accounts.values()]}
+
+    def _accounts(self, method: str, rest: list[str], told: object) -> object:
+        world = self._world
+        match (method, *rest):
+            case ("GET",):
+                return [_shown(world, account) for account in world.accounts.values()]
+            case ("POST",):
+                return self._add(told, lambda reader: read_account(world, reader))
+            case ("GET", name):
+                return _shown(world, _found(world.account(name), name))
+            case ("PATCH", name):
+                account = _found(world.account(name), name)
+                _change(account, _object(told), ("locked", "shared_keys"))
+                return _shown(world, account)
+            case ("POST", name, "regenerate"):
+                account = _found(world.account(name), name)
+                slot = _object(told).get("slot")
+                if slot not in account.slots:
+                    raise Wrong(400, f"slot: has to be one of {', '.join(account.slots)}")
+                account.slots[slot].become(new_key(account.kind, world.clock.now(), world.key_from()), running_time())
+                return _shown(world, account)
+        raise Wrong(404, "accounts: not a control request")
+
+    def _vaults(self, method: str, rest: list[str], told: object) -> object:
+        world = self._world
+        match (method, *rest):
+            case ("GET",):
+                return [{"name": vault.name, "firewall": vault.firewall} for vault in world.vaults.values()]
+            case ("PATCH", name):
+                vault = _found(world.vault(name), name)
+                _change(vault, _object(told), ("firewall",))
+                return {"name": vault.name, "firewall": vault.firewall}
+            case ("POST", name, "secrets"):
+                vault = _found(world.vault(name), name)
+                return self._add(told, lambda reader: read_secret(world, vault, reader, running_time()))
+        raise Wrong(404, "vaults: not a control request")
+
+    def _add(self, told: object, read: Callable[[Reader], None]) -> dict[str, Any]:
+        complaints: list[str] = []
+        read(Reader(told, "", complaints))
+        if complaints:
+            raise Wrong(400, *complaints)
+        return {}
+
+
+def vault_urls(world: World) -> list[str]:
+    """The URLs of the estate's vaults."""
+    return [f"https://{vault.name}.{world.cloud.vault}" for vault in world.vaults.values()]
+
+
+def _keys_of(world: World) -> list[str]:
+    return [key.value for account in world.accounts.values() for key in account.keys()]
+
+
+def _shown(world: World, account: Account) -> dict[str, Any]:
+    world.settle(account)
+    accepted = account.accepted(running_time())
+    return {
+        "id": account.id,
+        "name": account.name,
+        "type": account.kind.name,
+        "locked": account.locked,
+        "shared_keys": account.shared_keys,
+        "slots": {
+            slot: {
+                "fingerprint": line.now.fingerprint,
+                "created": stamp(line.now.created),
+                "accepted": slot in accepted,
+                "regenerated": len(line.states()) - 1,
+            }
+            for slot, line in account.slots.items()
+        },
+    }
+
+
+async def _watched(fault: Fault, wait: float) -> dict[str, Any]:
+    if wait and not fault.hits:
+        try:
+            await asyncio.wait_for(fault.hit.wait(), min(wait, LONGEST_WAIT))
+        except TimeoutError:
+            pass
+    return fault.as_json()
+
+
+def _found(thing: Any, name: str) -> Any:  # noqa: ANN401  # gives back what it was given
+    if thing is None:
+        raise Wrong(404, f"{name} is not there")
+    return thing
+
+
+def _object(told: object) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise Wrong(400, "body: has to be an object")
+    return told
+
+
+def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa: ANN401
+    try:
+        return type(default)(request.query.get(name, default))
+    except ValueError as error:
+        raise Wrong(400, f"{name}: has to be a number") from error
+
+
+def _assign(target: object, told: dict[str, Any], place: str, complaints: list[str]) -> None:
+    for name, value in told.items():
+        if not isinstance(getattr(target, name, None), float):
+            complaints.append(f"{place}{name}: is not known")
+        elif not isinstance(value, int | float) or isinstance(value, bool):
+            complaints.append(f"{place}{name}: has to be a number of seconds")
+        else:
+            setattr(target, name, float(value))
+
+
+def _change(target: object, told: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name, value in told.items():
+        if name not in names or not isinstance(value, bool):
+            raise Wrong(400, f"{name}: is not known, or not true or false")
+        setattr(target, name, value)

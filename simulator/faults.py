@@ -1,0 +1,156 @@
+"""Faults: what goes wrong, for which requests, how often, and before or after the request took effect."""
+
+import asyncio
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """One rule of misbehaviour; exactly one of `status`, `cut`, `delay` and `stall` says what happens."""
+
+    id: str
+    host: re.Pattern[str]
+    path: re.Pattern[str]
+    method: str | None
+    skip: int
+    times: int | None
+    when: str
+    status: int | None = None
+    retry_after: int | None = None
+    body: str | None = None
+    cut: bool = False
+    delay: float | None = None
+    stall: bool = False
+    seen: int = 0
+    claimed: int = 0
+    hits: int = 0
+    hit: asyncio.Event = field(default_factory=asyncio.Event)
+    lifted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def claims(self, method: str, host: str, path: str) -> bool:
+        """Whether this request is one that goes wrong; counts the ones that are let pass."""
+        if self.method not in (None, method) or not self.host.search(host) or not self.path.search(path):
+            return False
+        self.seen += 1
+        if self.seen <= self.skip or (self.times is not None and self.claimed >= self.times):
+            return False
+        self.claimed += 1
+        return True
+
+    def strike(self) -> None:
+        """The fault takes effect now; whoever waits for it is told."""
+        self.hits += 1
+        self.hit.set()
+
+    def as_json(self) -> dict[str, Any]:
+        """The fault as the control API shows it."""
+        return {
+            "id": self.id,
+            "host": self.host.pattern,
+            "path": self.path.pattern,
+            "method": self.method,
+            "skip": self.skip,
+            "times": self.times,
+            "when": self.when,
+            "status": self.status,
+            "retry_after": self.retry_after,
+            "body": self.body,
+            "cut": self.cut,
+            "delay": self.delay,
+            "stall": self.stall,
+            "seen": self.seen,
+            "hits": self.hits,
+        }
+
+
+class BadFault(ValueError):
+    """The description of a fault does not say one thing clearly."""
+
+
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "host": str,
+    "path": str,
+    "method": str,
+    "skip": int,
+    "times": int,
+    "when": str,
+    "status": int,
+    "retry_after": int,
+    "body": str,
+    "cut": bool,
+    "delay": (int, float),
+    "stall": bool,
+}
+
+
+class Faults:
+    """The faults that are in force, asked in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, Fault] = {}
+        self._ids = itertools.count(1)
+
+    def add(self, told: dict[str, Any]) -> Fault:
+        """A new fault from its JSON description; raises BadFault with every complaint."""
+        complaints = [f"{name}: unknown" for name in told if name not in FIELDS]
+        complaints += [
+            f"{name}: wrong type"
+            for name, kind in FIELDS.items()
+            if told.get(name) is not None
+            and (not isinstance(told[name], kind) or (kind is int and isinstance(told[name], bool)))
+        ]
+        chosen = [name for name in ("status", "cut", "delay", "stall") if told.get(name)]
+        if len(chosen) != 1:
+            complaints.append("give exactly one of status, cut, delay, stall")
+        if told.get("when", "before") not in ("before", "after"):
+            complaints.append("when: before or after")
+        if complaints:
+            raise BadFault("; ".join(complaints))
+        try:
+            host, path = (re.compile(told.get(name) or "", re.IGNORECASE) for name in ("host", "path"))
+        except re.error as error:
+            raise BadFault(f"host or path is not a regular expression: {error}") from error
+        method = told.get("method")
+        fault = Fault(
+            id=f"fault-{next(self._ids)}",
+            host=host,
+            path=path,
+            method=method.upper() if method else None,
+            skip=told.get("skip") or 0,
+            times=told.get("times"),
+            when=told.get("when", "before"),
+            **{
+                name: told[name]
+                for name in ("status", "retry_after", "body", "cut", "delay", "stall")
+                if told.get(name) is not None
+            },
+        )
+        self._faults[fault.id] = fault
+        return fault
+
+    def claiming(self, method: str, host: str, path: str) -> Fault | None:
+        """The first fault that this request runs into."""
+        return next((fault for fault in self._faults.values() if fault.claims(method, host, path)), None)
+
+    def get(self, fault_id: str) -> Fault | None:
+        """The fault with this id."""
+        return self._faults.get(fault_id)
+
+    def all(self) -> list[dict[str, Any]]:
+        """Every fault in force."""
+        return [fault.as_json() for fault in self._faults.values()]
+
+    def lift(self, fault_id: str) -> bool:
+        """Take one fault away and let go of the requests it holds; False when there is none."""
+        fault = self._faults.pop(fault_id, None)
+        if fault:
+            fault.lifted.set()
+        return fault is not None
+
+    def lift_all(self) -> None:
+        """Take every fault away."""
+        for fault_id in list(self._faults):
+            self.lift(fault_id)

@@ -1,0 +1,98 @@
+"""The world that is simulated: the estate, how it behaves at the moment, and what was asked of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.accounts import Account, Operation
+from simulator.clock import Clock, running_time
+from simulator.clouds import Cloud
+from simulator.faults import Faults
+from simulator.journal import Journal
+from simulator.timeline import ALWAYS
+from simulator.vaults import Vault
+
+
+@dataclass(slots=True)
+class Latency:
+    """Seconds that every answer of a plane takes longer, give or take `jitter`."""
+
+    control: float = 0.0
+    vault: float = 0.0
+    data: float = 0.0
+    sign_in: float = 0.0
+    jitter: float = 0.0
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """How the services behave; all in seconds."""
+
+    propagation_delay: float = 0.0
+    operation_seconds: float = 0.2
+    list_delay: float = 0.0
+    clock_offset: float = 0.0
+    latency: Latency = field(default_factory=Latency)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A right that the caller lacks, everywhere or on one account or vault."""
+
+    action: str
+    scope: str | None
+
+    def covers(self, action: str, scope: str) -> bool:
+        """Whether this denial forbids the action on the account or vault of that name."""
+        return self.action.lower() == action.lower() and (self.scope is None or self.scope.lower() == scope.lower())
+
+
+@dataclass(slots=True, eq=False)
+class World:
+    """One tenant with one subscription, and everything that tests and the demo can do to it."""
+
+    cloud: Cloud
+    tenant: str
+    subscription: str
+    clock: Clock = field(default_factory=Clock)
+    accounts: dict[str, Account] = field(default_factory=dict)
+    vaults: dict[str, Vault] = field(default_factory=dict)
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    denials: list[Denial] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    journal: Journal = field(default_factory=Journal)
+
+    def account(self, name: str) -> Account | None:
+        """The account of that name, matched without case, with its finished operations applied."""
+        account = self.accounts.get(name.lower())
+        if account:
+            self.settle(account)
+        return account
+
+    def vault(self, name: str) -> Vault | None:
+        """The vault of that name, matched without case."""
+        return self.vaults.get(name.lower())
+
+    def denied(self, action: str, scope: str) -> bool:
+        """Whether the caller lacks this right on this account or vault."""
+        return any(denial.covers(action, scope) for denial in self.denials)
+
+    def list_moment(self) -> float:
+        """The running time whose state lists and reads show: now, or earlier when lists are late."""
+        return running_time() - self.behaviour.list_delay
+
+    def settle(self, account: Account) -> None:
+        """Apply the regenerate operations whose time has come."""
+        operation = account.running()
+        if operation and operation.ends <= running_time():
+            operation.ended = self.clock.now()
+            account.slots[operation.slot].become(operation.key, operation.ends)
+
+    def begin(self, account: Account, operation: Operation) -> None:
+        """Start a regenerate that takes effect when the operation ends."""
+        account.operations[operation.id] = operation
+        self.settle(account)
+
+    def key_from(self) -> float:
+        """The running time from which a key regenerated now is accepted by the data plane."""
+        delay = self.behaviour.propagation_delay
+        return running_time() + delay if delay else ALWAYS
