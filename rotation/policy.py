@@ -6,7 +6,7 @@ The rules that protect stand before the rules that change.
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotation import tags
 from rotation.durations import format_duration
@@ -62,13 +62,18 @@ def with_suspects(facts: Facts) -> Request:
     return replace(request, suspects=suspects)
 
 
+def grace(facts: Facts) -> timedelta | None:
+    """How long the published key may live on once it is replaced, if it is compromised; else None."""
+    if any(s.slot == facts.active for s in _pending(facts)):
+        return facts.request.grace
+    noted = [p.terms.state.staged_grace for p in facts.publications if p.terms.state.staged_grace is not None]
+    return min(noted, default=None)
+
+
 def retirement(facts: Facts, now: datetime) -> datetime | None:
     """When the key that is published now is to stop working, if a new one is published at `now`."""
-    if any(s.slot == facts.active for s in _pending(facts)):
-        return now + facts.request.grace
-    graces = [p.terms.state.staged_grace for p in facts.publications if p.terms.state.staged_grace is not None]
-    if graces:
-        return now + min(graces)
+    if (urgent := grace(facts)) is not None:
+        return now + urgent
     periods = [p.terms.retire_after for p in facts.publications if p.terms.retire_after]
     return now + max(periods) if periods else None
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from rotation.model import AccountId, Format, Obstacle, Secret, Sensitive, Slot
+from rotation.model import AccountId, Format, Limits, Obstacle, Secret, Sensitive, Slot
 
 
 class Clock(Protocol):
@@ -116,3 +116,22 @@ class Leases(Protocol):
 
     def hold(self, account: AccountId) -> AbstractAsyncContextManager[Lease]:
         """Hold the account while inside; entering raises Busy when another pass has it."""
+
+
+class Providers(Protocol):
+    """The kinds of accounts that are known."""
+
+    def for_type(self, resource_type: str) -> Provider:
+        """Return the provider of a resource type, matched without case; raises Refused for an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the engine works with; made once per process."""
+
+    vaults: Mapping[str, Vault]
+    """The allowed vaults by name, and no others."""
+    providers: Providers
+    leases: Leases
+    clock: Clock
+    limits: Limits

@@ -1,0 +1,263 @@
+"""Performs one verdict on one account, and says what it changed.
+
+Nothing is written that was not read again just before, and nothing without the lease.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from rotation import policy, tags
+from rotation.concurrency import all_tried
+from rotation.errors import ChangedMeanwhile, NotYetTrue, Staged
+from rotation.formats import recognise, rekey
+from rotation.model import (
+    Action,
+    ProbeMode,
+    Publication,
+    Secret,
+    Sensitive,
+    Slot,
+    State,
+    Terms,
+    Trigger,
+    Verdict,
+)
+from rotation.observe import Observation, belongs
+from rotation.ports import Draft, Lease, Probe, Provider, Tools
+from rotation.report import Step
+
+Change = Callable[[Publication, Terms], Terms]
+"""What the terms of a publication become."""
+
+ATTEMPTS = 3
+"""How often a data plane that cannot be reached is asked."""
+LONGEST_WAIT = 5.0
+"""Seconds between two attempts to use a new key, at the most."""
+
+
+class Hands:
+    """What a pass may do to the world, given what it has just seen and while it holds the lease."""
+
+    def __init__(self, seen: Observation, provider: Provider, tools: Tools, lease: Lease) -> None:
+        self._seen = seen
+        self._facts = seen.facts
+        self._request = seen.facts.request
+        self._name = seen.facts.account.name
+        self._provider = provider
+        self._tools = tools
+        self._lease = lease
+        self._notes: list[str] = []
+
+    async def act(self, verdict: Verdict) -> Step:
+        """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
+        acts = {
+            Action.REPUBLISH: self._republish,
+            Action.RETAG: self._retag,
+            Action.ALIGN: self._align,
+            Action.PUBLISH: self._publish_staged,
+            Action.RETIRE: self._retire,
+            Action.ROTATE: self._rotate,
+        }
+        step = await acts[verdict.action](verdict, [p for p in self._facts.publications if p.ref in verdict.targets])
+        return replace(step, notes=tuple(self._notes))
+
+    async def _rotate(self, verdict: Verdict, members: list[Publication]) -> Step:
+        slot, replaced, broken = self._facts.idle, self._known(self._facts.idle), self._broken_promise()
+        key = await self._regenerate(slot)
+        if not await self._accepted(key):
+            await self._stage(members)
+            raise Staged(
+                f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, the "
+                "published key is untouched, and the next pass publishes the new one"
+            )
+        step = await self._publish_new(verdict, members, slot, key)
+        return replace(step, replaced=replaced, broken_promise=broken)
+
+    async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> Step:
+        slot = self._facts.idle
+        key = self._seen.keys[slot]
+        if not await self._accepted(key):
+            raise Staged(
+                f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
+            )
+        return await self._publish_new(verdict, members, slot, key)
+
+    async def _publish_new(self, verdict: Verdict, members: list[Publication], slot: Slot, key: Sensitive) -> Step:
+        now = self._tools.clock.now()
+        retire_at = policy.retirement(self._facts, now)
+        urgent = policy.grace(self._facts) is not None
+
+        def rotated(member: Publication, terms: Terms) -> Terms:
+            state = State(
+                rotated_at=now,
+                id=self._request.id or member.terms.state.id,
+                trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
+                retire_at=retire_at,
+            )
+            return replace(terms, active=slot, state=state)
+
+        await self._publish(members, key, rotated)
+        return self._step(
+            verdict,
+            slot,
+            key,
+            previous_until=retire_at or now + self._facts.limits.overlap,
+            retire_at=retire_at,
+        )
+
+    async def _retire(self, verdict: Verdict, _: list[Publication]) -> Step:
+        slot, replaced, broken = self._facts.idle, self._known(self._facts.idle), self._broken_promise()
+
+        def retired(member: Publication, terms: Terms) -> Terms:
+            state = replace(member.terms.state.unstaged(), retire_at=None, id=self._request.id or member.terms.state.id)
+            return replace(terms, state=state)
+
+        key = await self._regenerate(slot)
+        await self._amend(self._facts.publications, retired)
+        return replace(self._step(verdict, slot, key), replaced=replaced, broken_promise=broken)
+
+    async def _republish(self, verdict: Verdict, lost: list[Publication]) -> Step:
+        slot = self._facts.active
+        key = self._seen.keys[slot]
+        if not await self._accepted(key):
+            raise NotYetTrue(
+                f"{self._name}: the service lists a key of {slot} that it does not accept; the next pass asks"
+            )
+        now = self._tools.clock.now()
+
+        def healed(member: Publication, terms: Terms) -> Terms:
+            return replace(terms, active=slot, state=replace(member.terms.state, rotated_at=now))
+
+        await self._publish(lost, key, healed)
+        return self._step(verdict, slot, key)
+
+    async def _align(self, verdict: Verdict, behind: list[Publication]) -> Step:
+        slot, ahead, now = self._facts.active, self._facts.latest, self._tools.clock.now()
+        retire_at = ahead.terms.state.retire_at
+        if retire_at is not None:
+            # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.
+            retire_at = now + (retire_at - ahead.rotated_at)
+
+        def aligned(_: Publication, terms: Terms) -> Terms:
+            state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at)
+            return replace(terms, active=slot, state=state)
+
+        key = self._seen.keys[slot]
+        await self._publish(behind, key, aligned)
+        return self._step(verdict, slot, key, retire_at=retire_at)
+
+    async def _retag(self, verdict: Verdict, wrong: list[Publication]) -> Step:
+        await self._amend(wrong, lambda member, terms: replace(terms, active=member.holds or terms.active))
+        return self._step(verdict, wrong[0].holds)
+
+    async def _stage(self, members: list[Publication]) -> None:
+        now = self._tools.clock.now()
+
+        def waiting(member: Publication, terms: Terms) -> Terms:
+            state = replace(
+                member.terms.state,
+                id=self._request.id or member.terms.state.id,
+                staged_slot=self._facts.idle,
+                staged_at=now,
+                staged_grace=policy.grace(self._facts),
+            )
+            return replace(terms, state=state)
+
+        await self._amend(members, waiting)
+
+    async def _regenerate(self, slot: Slot) -> Sensitive:
+        self._lease.ensure()
+        return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
+
+    async def _accepted(self, key: Sensitive) -> bool:
+        """Whether the service takes the key; a data plane out of reach is noted, and must not be in mode `required`."""
+        limits, clock = self._tools.limits, self._tools.clock
+        if limits.probe is ProbeMode.OFF:
+            return True
+        deadline = clock.now() + limits.probe_timeout
+        wait, unreachable = 0.5, 0
+        while True:
+            answer = await self._provider.probe(self._seen.description, key)
+            if answer is Probe.ACCEPTED:
+                return True
+            unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0
+            if unreachable >= ATTEMPTS and limits.probe is ProbeMode.TRY:
+                self._notes.append("the data plane could not be reached, so the key was published without trying it")
+                return True
+            if clock.now() >= deadline:
+                return False
+            await clock.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _publish(self, members: Iterable[Publication], key: Sensitive, change: Change) -> None:
+        await all_tried(*(self._publish_one(member, key, change) for member in members))
+
+    async def _publish_one(self, member: Publication, key: Sensitive, change: Change) -> None:
+        current, terms = await self._unchanged(member)
+        terms = change(member, terms)
+        draft = Draft(
+            value=self._text(member, current, key),
+            tags=tags.write(current.tags, terms),
+            expires=self._tools.clock.now() + terms.validity,
+            content_type=current.content_type,
+        )
+        self._lease.ensure()
+        await self._tools.vaults[member.ref.vault].publish(member.ref.name, draft)
+
+    async def _amend(self, members: Iterable[Publication], change: Change) -> None:
+        await all_tried(*(self._amend_one(member, change) for member in members))
+
+    async def _amend_one(self, member: Publication, change: Change) -> None:
+        current, terms = await self._unchanged(member)
+        self._lease.ensure()
+        await self._tools.vaults[member.ref.vault].amend(
+            member.ref.name, current.version or "", tags.write(current.tags, change(member, terms))
+        )
+
+    async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
+        """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
+        current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
+        meanwhile = f"{member.ref} was changed by somebody else during the pass; the next pass looks again"
+        if current.version != member.secret.version:
+            raise ChangedMeanwhile(meanwhile)
+        try:
+            return current, tags.read(current.tags)
+        except tags.TagError as error:
+            raise ChangedMeanwhile(meanwhile) from error
+
+    def _text(self, member: Publication, current: Secret, key: Sensitive) -> Sensitive:
+        """Put the key into what stands there if that belongs to the account, so that nothing else of it is lost."""
+        if current.value is not None:
+            value = recognise(current.value)
+            ours = member.holds is not None or belongs(value, self._seen.description)
+            if ours and value.format is member.terms.format:
+                return rekey(current.value, key)
+        return self._provider.render(self._seen.description, key, member.terms.format)
+
+    def _known(self, slot: Slot) -> str:
+        return self._seen.keys[slot].fingerprint
+
+    def _broken_promise(self) -> datetime | None:
+        until = policy.promised_until(self._facts)
+        return until if self._tools.clock.now() < until else None
+
+    def _step(
+        self,
+        verdict: Verdict,
+        slot: Slot | None,
+        key: Sensitive | None = None,
+        *,
+        previous_until: datetime | None = None,
+        retire_at: datetime | None = None,
+    ) -> Step:
+        return Step(
+            action=verdict.action,
+            reason=verdict.reason,
+            because=verdict.because,
+            secrets=verdict.targets,
+            slot=slot,
+            fingerprint=key.fingerprint if key else None,
+            previous_until=previous_until,
+            retire_at=retire_at,
+        )

@@ -1,0 +1,138 @@
+"""Many accounts: list the allowed vaults, group by account, work on each, and lose none for another's failure."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rotation import policy, tags
+from rotation.concurrency import all_tried
+from rotation.errors import NotFound, RotationError
+from rotation.model import AccountId, Action, Group, Reason, Request, Secret, SecretRef, Verdict
+from rotation.observe import glance
+from rotation.ports import Tools, Vault
+from rotation.report import Outcome, Report
+from rotation.rotate import plan, rotate
+
+Watcher = Callable[[Outcome], None]
+"""Is told each outcome as it comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What one listing pass over the allowed vaults found."""
+
+    groups: tuple[Group, ...]
+    strays: tuple[Outcome, ...]
+    """Secrets that ask for rotation without saying of which account; each is an outcome already."""
+    problems: Mapping[str, RotationError]
+    """Vaults that could not be listed."""
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The vaults that could not be listed; any account may be published there."""
+        return tuple(sorted(self.problems))
+
+    def select(self, refs: Iterable[SecretRef]) -> tuple[Group, ...]:
+        """The accounts that publish these secrets; raises NotFound naming each that is not managed."""
+        wanted = set(refs)
+        groups = tuple(g for g in self.groups if any(s.ref in wanted for s in g.secrets))
+        known = {s.ref for g in groups for s in g.secrets} | {ref for o in self.strays for ref in o.secrets}
+        if missing := sorted(wanted - known):
+            raise NotFound(
+                f"{', '.join(map(str, missing))}: no managed secret of that name in the allowed vaults"
+                + (f" ({', '.join(self.unseen)} could not be listed)" if self.problems else "")
+                + "; `python -m rotation status` lists those that are, `enroll` adds one"
+            )
+        return groups
+
+
+class Fleet:
+    """Every account that the allowed vaults publish."""
+
+    def __init__(self, tools: Tools, concurrency: int = 16) -> None:
+        self._tools = tools
+        self._concurrency = concurrency
+
+    async def survey(self) -> Survey:
+        """List every allowed vault once, without reading a value."""
+        accounts: dict[AccountId, list[Secret]] = defaultdict(list)
+        strays: list[Outcome] = []
+        problems: dict[str, RotationError] = {}
+
+        async def look_through(vault: Vault) -> None:
+            try:
+                async for secret in vault.list():
+                    if tags.managed(secret.tags):
+                        file(secret)
+            except RotationError as error:
+                problems[vault.name] = error
+
+        def file(secret: Secret) -> None:
+            try:
+                accounts[tags.read_account(secret.tags)].append(secret)
+            except tags.TagError as error:
+                strays.append(_stray(secret, error))
+
+        await all_tried(*(look_through(vault) for vault in self._tools.vaults.values()))
+        groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
+        return Survey(
+            tuple(sorted(groups, key=lambda g: g.account.folded)),
+            tuple(sorted(strays, key=lambda o: o.secrets)),
+            problems,
+        )
+
+    def glance(self, survey: Survey, group: Group, request: Request) -> Outcome:
+        """Judge an account by its listing alone; anything but LEAVE deserves a full look."""
+        facts = glance(group, request, self._tools, survey.unseen)
+        return Outcome(
+            str(group.account),
+            tuple(s.ref for s in group.secrets),
+            policy.judge(facts, self._tools.clock.now()),
+            request_id=request.id,
+            trigger=request.trigger,
+        )
+
+    def due(self, survey: Survey, request: Request) -> tuple[Group, ...]:
+        """The accounts that have something to do, as far as their tags tell."""
+        return tuple(g for g in survey.groups if not _at_rest(self.glance(survey, g, request)))
+
+    async def plan(
+        self, survey: Survey, groups: Sequence[Group], request: Request, watch: Watcher | None = None
+    ) -> Report:
+        """Say what `rotate` would do, after a full look at each account."""
+        return await self._each(survey, groups, lambda g: plan(g, request, self._tools, survey.unseen), watch)
+
+    async def rotate(
+        self, survey: Survey, groups: Sequence[Group], request: Request, watch: Watcher | None = None
+    ) -> Report:
+        """Bring each account to rest, `concurrency` of them at a time; one failure is one outcome."""
+        return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen), watch)
+
+    async def _each(
+        self,
+        survey: Survey,
+        groups: Sequence[Group],
+        work: Callable[[Group], Awaitable[Outcome]],
+        watch: Watcher | None,
+    ) -> Report:
+        places = asyncio.Semaphore(self._concurrency)
+
+        async def one(group: Group) -> Outcome:
+            async with places:
+                outcome = await work(group)
+            if watch:
+                watch(outcome)
+            return outcome
+
+        outcomes = await all_tried(*(one(group) for group in groups))
+        return Report(tuple(outcomes), survey.problems)
+
+
+def _at_rest(outcome: Outcome) -> bool:
+    return outcome.verdict is not None and outcome.verdict.action is Action.LEAVE
+
+
+def _stray(secret: Secret, error: tags.TagError) -> Outcome:
+    verdict = Verdict(Action.REFUSE, Reason.TAGS_UNREADABLE, f"{secret.ref}: {error}")
+    return Outcome(account="", secrets=(secret.ref,), verdict=verdict)

@@ -1,0 +1,195 @@
+"""Reads everything about one account at once, and turns it into facts that can be judged."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from rotation import tags
+from rotation.concurrency import all_tried, concurrently
+from rotation.errors import (
+    ChangedMeanwhile,
+    NotFound,
+    ReadOnlyLock,
+    Refused,
+    SecretDeleted,
+    SecretDisabled,
+    SharedKeyOff,
+)
+from rotation.formats import Recognised, recognise
+from rotation.model import (
+    AccountId,
+    Facts,
+    Format,
+    Group,
+    Obstacle,
+    ProbeMode,
+    Publication,
+    Reason,
+    Request,
+    Secret,
+    Sensitive,
+    Slot,
+    Terms,
+)
+from rotation.ports import Description, Probe, Provider, Tools
+
+NO_SLOTS = ("", "")
+"""Stands where an unknown kind of account has no slots; the facts then carry the obstacle that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The facts about an account, and the texts behind them that no rule may see."""
+
+    facts: Facts
+    description: Description
+    keys: Mapping[Slot, Sensitive]
+
+
+def glance(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Facts:
+    """Make facts of a listing alone, without any request, trusting that each tag names the slot that is published."""
+    terms = [(secret, _terms(secret)) for secret in group.secrets]
+    obstacles = [t for _, t in terms if isinstance(t, Obstacle)]
+    slots = NO_SLOTS
+    try:
+        slots = tools.providers.for_type(group.account.resource_type).slots
+    except Refused as unknown:
+        obstacles.append(Obstacle(Reason.UNKNOWN_TYPE, str(unknown)))
+    return Facts(
+        account=group.account,
+        slots=slots,
+        publications=tuple(Publication(s, t, holds=t.active) for s, t in terms if isinstance(t, Terms)),
+        obstacles=tuple(obstacles),
+        unseen=unseen,
+        request=request,
+        limits=tools.limits,
+    )
+
+
+class Observer:
+    """Reads one account, as often as a pass needs it; what a pass does not change is read once."""
+
+    def __init__(self, group: Group, tools: Tools, unseen: tuple[str, ...] = ()) -> None:
+        self._group = group
+        self._tools = tools
+        self._unseen = unseen
+        self._description: Description | None = None
+        self._reached = False
+        self.provider: Provider = tools.providers.for_type(group.account.resource_type)
+
+    async def observe(self, request: Request) -> Observation:
+        """Read the account, both keys and every publication with its value, all at the same time."""
+        async with concurrently() as tasks:
+            describing = tasks.create_task(self._describe())
+            listing = tasks.create_task(self._keys())
+            reading = [tasks.create_task(self._read(secret)) for secret in self._group.secrets]
+        description, listed, secrets = describing.result(), listing.result(), [task.result() for task in reading]
+
+        keys = {} if isinstance(listed, Obstacle) else listed
+        readings = [_publication(secret, keys) for secret in secrets]
+        publications = [r for r in readings if isinstance(r, Publication)]
+        obstacles = [*description.obstacles, *(o for o in (listed, *readings) if isinstance(o, Obstacle))]
+        if not obstacles:
+            publications = await all_tried(*(self._doubt(description, p) for p in publications))
+            obstacles += await self._untriable(description, keys, publications)
+        facts = Facts(
+            account=self._group.account,
+            slots=self.provider.slots,
+            publications=tuple(publications),
+            keys={slot: key.fingerprint for slot, key in keys.items()},
+            obstacles=tuple(obstacles),
+            unseen=self._unseen,
+            request=request,
+            limits=self._tools.limits,
+        )
+        return Observation(facts, description, keys)
+
+    async def _describe(self) -> Description:
+        if self._description is None:
+            self._description = await self.provider.describe(self._group.account)
+        return self._description
+
+    async def _keys(self) -> Mapping[Slot, Sensitive] | Obstacle:
+        try:
+            return await self.provider.list_keys(self._group.account)
+        except ReadOnlyLock as lock:
+            return Obstacle(Reason.READ_ONLY_LOCK, str(lock))
+        except SharedKeyOff as off:
+            return Obstacle(Reason.SHARED_KEY_OFF, str(off))
+
+    async def _read(self, listed: Secret) -> Secret:
+        if not listed.enabled:
+            return listed
+        try:
+            read = await self._tools.vaults[listed.ref.vault].read(listed.ref.name)
+        except SecretDisabled:
+            return replace(listed, enabled=False)
+        except (NotFound, SecretDeleted) as gone:
+            raise ChangedMeanwhile(f"{listed.ref} is gone since it was listed; the next pass lists again") from gone
+        if _account(read) != self._group.account:
+            raise ChangedMeanwhile(f"{listed.ref} names another account since it was listed; the next pass lists again")
+        return read
+
+    async def _untriable(
+        self, description: Description, keys: Mapping[Slot, Sensitive], publications: Iterable[Publication]
+    ) -> list[Obstacle]:
+        """Where a new key must be tried, find out whether one can be, by the keys that are in use."""
+        if self._tools.limits.probe is not ProbeMode.REQUIRED or self._reached:
+            return []
+        held = {p.holds for p in publications if p.holds}
+        answers = await all_tried(*(self.provider.probe(description, keys[slot]) for slot in sorted(held)))
+        self._reached = Probe.UNREACHABLE not in answers
+        if self._reached:
+            return []
+        return [
+            Obstacle(
+                Reason.PROBE_IMPOSSIBLE,
+                f"{description.account.name}: the data plane cannot be reached and ROTATION_PROBE is required; "
+                "let this network reach it, or set ROTATION_PROBE to try",
+            )
+        ]
+
+    async def _doubt(self, description: Description, publication: Publication) -> Publication:
+        """Ask the service itself about a value that it does not list, since listings may lag behind."""
+        value = publication.secret.value
+        if publication.holds is not None or value is None or self._tools.limits.probe is ProbeMode.OFF:
+            return publication
+        answer = await self.provider.probe(description, recognise(value).key)
+        return replace(publication, accepted=None if answer is Probe.UNREACHABLE else answer is Probe.ACCEPTED)
+
+
+def belongs(value: Recognised, description: Description) -> bool:
+    """Whether a value that names an account or a host names this one."""
+    return value.owner in (description.account.name.lower(), urlsplit(description.endpoint).hostname)
+
+
+def _terms(secret: Secret) -> Terms | Obstacle:
+    try:
+        return tags.read(secret.tags)
+    except tags.TagError as error:
+        return Obstacle(Reason.TAGS_UNREADABLE, f"{secret.ref}: {error}")
+
+
+def _account(secret: Secret) -> AccountId | None:
+    try:
+        return tags.read_account(secret.tags)
+    except tags.TagError:
+        return None
+
+
+def _publication(secret: Secret, keys: Mapping[Slot, Sensitive]) -> Publication | Obstacle:
+    terms = _terms(secret)
+    if isinstance(terms, Obstacle):
+        return terms
+    if secret.value is None:
+        return Publication(secret, terms, holds=terms.active)
+    value = recognise(secret.value)
+    holds = next((slot for slot, key in keys.items() if key == value.key), None)
+    if value.format is not terms.format and (holds is not None or value.format is not Format.KEY):
+        # An application reads the value as it is; writing another format over it would break the application.
+        return Obstacle(
+            Reason.FORMAT_MISMATCH,
+            f"{secret.ref}: the value is a {value.format} and rotation-policy says {terms.format}; "
+            f"set format={value.format} there",
+        )
+    return Publication(secret, terms, holds)

@@ -1,0 +1,106 @@
+"""One pass over one account: observe, judge, act, until nothing is left to do.
+
+Every step is safe to repeat, and each leaves a world from which the next pass goes on:
+
+    regenerate the idle slot   crash: the idle slot has a key nobody knows; the published key is untouched
+    try the new key            crash: the same
+    (not accepted: stage it)   crash: staged, or the same
+    publish to each member     crash: some new, some old, both valid: a split, which the next pass aligns
+    observe again              nothing is left to do, or drift, which the next pass mends
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from rotation import policy
+from rotation.act import Hands
+from rotation.errors import RotationError, Unexpected
+from rotation.model import Action, Group, Reason, Request, Verdict
+from rotation.observe import Observation, Observer, glance
+from rotation.ports import Lease, Tools
+from rotation.report import Outcome, Step
+
+RESTING = frozenset({Action.LEAVE, Action.REFUSE})
+MAX_STEPS = 8
+"""A pass takes at most four steps (retag, align, rotate, retire); more means that somebody undoes them."""
+
+
+async def rotate(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Outcome:
+    """Bring one account to rest under its lease; what went wrong is part of the outcome."""
+    return await _Pass(group, request, tools, unseen).run(act=True)
+
+
+async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Outcome:
+    """Say what `rotate` would do first, changing nothing."""
+    return await _Pass(group, request, tools, unseen).run(act=False)
+
+
+class _Pass:
+    """The state of one pass: the request as far as it is settled, the last verdict, and the steps taken."""
+
+    def __init__(self, group: Group, request: Request, tools: Tools, unseen: tuple[str, ...]) -> None:
+        self._group = group
+        self._asked = request
+        self._request = request
+        self._tools = tools
+        self._unseen = unseen
+        self._verdict: Verdict | None = None
+        self._steps: list[Step] = []
+
+    async def run(self, *, act: bool) -> Outcome:
+        started = self._now()
+        error: RotationError | None = None
+        try:
+            await self._work(act=act)
+        except RotationError as failure:
+            error = failure
+        except Exception as defect:  # noqa: BLE001  # one account's failure is one row of the report
+            # Only the type is named: what an unforeseen exception says may hold anything, a key included.
+            error = Unexpected(f"{self._group.account.name}: unexpected {type(defect).__name__}; please report it")
+            error.__cause__ = defect
+        return Outcome(
+            account=str(self._group.account),
+            secrets=tuple(secret.ref for secret in self._group.secrets),
+            verdict=self._verdict,
+            steps=tuple(self._steps),
+            error=error,
+            request_id=self._asked.id,
+            trigger=self._asked.trigger,
+            seconds=(self._now() - started).total_seconds(),
+            insisted=self._asked.force or self._asked.compromised is not None,
+        )
+
+    async def _work(self, *, act: bool) -> None:
+        # What a listing shows to be refused is refused before the account is contacted at all.
+        self._verdict = policy.judge(glance(self._group, self._request, self._tools), self._now())
+        if self._verdict.action is Action.REFUSE:
+            return
+        observer = Observer(self._group, self._tools, self._unseen)
+        if not act:
+            await self._look(observer)
+            return
+        async with self._tools.leases.hold(self._group.account) as lease:
+            await self._come_to_rest(observer, lease)
+
+    async def _come_to_rest(self, observer: Observer, lease: Lease) -> None:
+        for _ in range(MAX_STEPS):
+            seen, verdict = await self._look(observer)
+            if verdict.action in RESTING:
+                return
+            self._steps.append(await Hands(seen, observer.provider, self._tools, lease).act(verdict))
+            if verdict.action in (Action.ROTATE, Action.PUBLISH) or verdict.reason is Reason.COMPROMISED:
+                self._request = self._request.settled()
+        raise Unexpected(
+            f"{self._group.account.name} does not come to rest after {MAX_STEPS} steps; "
+            "look for another tool that changes its keys or its secrets"
+        )
+
+    async def _look(self, observer: Observer) -> tuple[Observation, Verdict]:
+        seen = await observer.observe(self._request)
+        self._request = policy.with_suspects(seen.facts)
+        seen = replace(seen, facts=replace(seen.facts, request=self._request))
+        self._verdict = policy.judge(seen.facts, self._now())
+        return seen, self._verdict
+
+    def _now(self) -> datetime:
+        return self._tools.clock.now()
