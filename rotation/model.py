@@ -319,6 +319,7 @@ class Reason(StrEnum):
     DUE = "due"
     FRESH = "fresh"
     VAULT_UNSEEN = "vault-unseen"
+    ENROLLED = "enrolled"
 
 
 @dataclass(frozen=True, slots=True)

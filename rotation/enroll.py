@@ -1,0 +1,183 @@
+"""Puts a secret under rotation; nothing is regenerated, and nothing that is not a key of the account is overwritten."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from rotation import policy, tags
+from rotation.errors import BadInput, NotFound, Refused
+from rotation.fleet import Survey
+from rotation.formats import recognise, rekey
+from rotation.model import (
+    AccountId,
+    Action,
+    Format,
+    Group,
+    Reason,
+    Request,
+    Secret,
+    SecretRef,
+    Sensitive,
+    Slot,
+    State,
+    Terms,
+    Trigger,
+    Verdict,
+)
+from rotation.observe import Observation, Observer, glance
+from rotation.ports import Draft, Lease, Provider, Tools
+from rotation.report import Outcome, Step
+
+DEFAULT_VALIDITY = timedelta(days=90)
+
+
+async def enroll(
+    ref: SecretRef,
+    account: AccountId,
+    tools: Tools,
+    survey: Survey,
+    *,
+    form: Format | None = None,
+    validity: timedelta | None = None,
+    dry_run: bool = False,
+) -> Outcome:
+    """Make a secret a publication of an account.
+
+    A secret whose value is one of the account's keys is adopted; a secret that does not exist is created, from the
+    slot that the account's other publications hold, else from its first slot.
+    What is left out is taken from what stands there: the format from the value, the validity from the account's other
+    publications, else 90 days.
+    Raises a RotationError that says what is in the way; then nothing was written.
+    """
+    if ref.vault not in tools.vaults:
+        raise Refused(f"{ref.vault} is not one of the vaults in ROTATION_VAULTS; add it there first")
+    if survey.problems:
+        raise Refused(
+            f"{', '.join(survey.unseen)} could not be listed and may publish this account from another slot; "
+            "make every vault of ROTATION_VAULTS readable first"
+        )
+    provider = tools.providers.for_type(account.resource_type)
+    if form is not None and form not in provider.formats:
+        raise BadInput(f"{account.resource_type} has no format {form}; choose {', '.join(sorted(provider.formats))}")
+    members = next((g.secrets for g in survey.groups if g.account == account), ())
+    enrolment = _Enrolment(ref, Group(account, members), tools, provider)
+    async with tools.leases.hold(account) as lease:
+        return await enrolment.carry_out(lease, form, validity, dry_run=dry_run)
+
+
+class _Enrolment:
+    def __init__(self, ref: SecretRef, group: Group, tools: Tools, provider: Provider) -> None:
+        self._ref = ref
+        self._group = group
+        self._tools = tools
+        self._provider = provider
+        self._vault = tools.vaults[ref.vault]
+
+    async def carry_out(
+        self, lease: Lease, form: Format | None, validity: timedelta | None, *, dry_run: bool
+    ) -> Outcome:
+        found = await self._find()
+        if found is not None and tags.managed(found.tags):
+            return self._managed_already(found)
+        seen = await Observer(self._group, self._tools).observe(Request(Trigger.OPERATOR))
+        if seen.facts.obstacles:
+            raise Refused("; ".join(o.because for o in seen.facts.obstacles))
+        holds, form = self._adopt(found, seen, form)
+        members = seen.facts.publications
+        slot = seen.facts.active if members else holds or self._provider.slots[0]
+        now = self._tools.clock.now()
+        terms = Terms(
+            account=self._group.account,
+            active=slot,
+            validity=validity or (seen.facts.latest.terms.validity if members else DEFAULT_VALIDITY),
+            format=form,
+            state=State(rotated_at=now, trigger=Trigger.OPERATOR),
+        )
+        draft = Draft(
+            value=self._value(found, seen, slot, form),
+            tags=tags.write(found.tags if found else {}, terms),
+            expires=now + terms.validity,
+            content_type=found.content_type if found else _CONTENT_TYPES.get(form),
+        )
+        self._refuse_what_could_not_rotate(draft)
+        verdict = Verdict(Action.PUBLISH, Reason.ENROLLED, self._because(found, holds, slot), slot, (self._ref,))
+        if dry_run:
+            return self._outcome(verdict)
+        lease.ensure()
+        written = await self._vault.publish(self._ref.name, draft)
+        step = Step(
+            verdict.action,
+            verdict.reason,
+            verdict.because,
+            secrets=verdict.targets,
+            slot=slot,
+            fingerprint=seen.keys[slot].fingerprint,
+        )
+        return self._outcome(self._judge(written), step)
+
+    async def _find(self) -> Secret | None:
+        try:
+            return await self._vault.read(self._ref.name)
+        except NotFound:
+            return None
+
+    def _managed_already(self, found: Secret) -> Outcome:
+        try:
+            account = tags.read_account(found.tags)
+        except tags.TagError as error:
+            raise Refused(f"{self._ref} has rotation tags already: {error}; correct or remove them") from error
+        if account != self._group.account:
+            raise Refused(f"{self._ref} is enrolled for {account}; remove its rotation tags first")
+        return self._outcome(
+            Verdict(
+                Action.LEAVE,
+                Reason.ALREADY_DONE,
+                f"{self._ref} is enrolled already; change its tags to change its terms",
+            )
+        )
+
+    def _adopt(self, found: Secret | None, seen: Observation, form: Format | None) -> tuple[Slot | None, Format]:
+        """Tell which slot's key an existing secret holds, and in which format."""
+        if found is None or found.value is None:
+            return None, form or Format.KEY
+        value = recognise(found.value)
+        holds = next((slot for slot, key in seen.keys.items() if key == value.key), None)
+        if holds is None:
+            raise Refused(
+                f"{self._ref} exists and its value is no key of {self._group.account.name}; "
+                "put one of the account's keys there, or enroll another name"
+            )
+        if form is not None and form is not value.format:
+            raise Refused(f"{self._ref} holds a {value.format}, which its readers rely on; enroll it as that")
+        return holds, value.format
+
+    def _value(self, found: Secret | None, seen: Observation, slot: Slot, form: Format) -> Sensitive:
+        if found is None or found.value is None:
+            return self._provider.render(seen.description, seen.keys[slot], form)
+        return rekey(found.value, seen.keys[slot])
+
+    def _refuse_what_could_not_rotate(self, draft: Draft) -> None:
+        if complaint := tags.problem(draft.tags):
+            raise Refused(f"{self._ref}: {complaint}")
+        now = self._tools.clock.now()
+        verdict = self._judge(Secret(self._ref, created=now, expires=draft.expires, tags=draft.tags))
+        if verdict.action is Action.REFUSE:
+            raise Refused(verdict.because)
+
+    def _judge(self, secret: Secret) -> Verdict:
+        group = replace(self._group, secrets=(*self._group.secrets, secret))
+        return policy.judge(glance(group, Request(Trigger.OPERATOR), self._tools), self._tools.clock.now())
+
+    def _because(self, found: Secret | None, holds: Slot | None, slot: Slot) -> str:
+        if found is None:
+            return f"{self._ref} is created from {slot}"
+        if holds == slot:
+            return f"{self._ref} holds the key of {slot} and is adopted as it is"
+        return f"{self._ref} holds the key of {holds} and joins the account's other publications on {slot}"
+
+    def _outcome(self, verdict: Verdict, *steps: Step) -> Outcome:
+        secrets = (*(s.ref for s in self._group.secrets if s.ref != self._ref), self._ref)
+        return Outcome(str(self._group.account), secrets, verdict, steps, trigger=Trigger.OPERATOR)
+
+
+_CONTENT_TYPES = {Format.JSON: "application/json"}
+"""Of a secret that is created; an existing secret keeps its own."""
