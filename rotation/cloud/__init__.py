@@ -1,0 +1,1 @@
+"""The Azure SDKs behind the ports."""

@@ -1,0 +1,176 @@
+"""Turns what the Azure SDKs raise into our errors: what failed, why, and what to do about it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceRequestError,
+)
+
+from rotation.errors import (
+    CredentialUnavailable,
+    Forbidden,
+    NotFound,
+    ReadOnlyLock,
+    RotationError,
+    SecretDeleted,
+    SecretDisabled,
+    SharedKeyOff,
+    Throttled,
+    Unavailable,
+    Unexpected,
+)
+
+_LONGEST_QUOTE = 300
+
+_DENIED_ACTION = re.compile(r"action:? '([\w.]+(?:/[\w*]+)+)'", re.IGNORECASE)
+
+# A key that found its way into a message of Azure's would look like this.
+_KEY_LIKE = re.compile(r"[A-Za-z0-9+/_-]{40,}=+")
+
+_ROLES = (
+    ("microsoft.keyvault/", "Key Vault Secrets Officer"),
+    ("microsoft.storage/storageaccounts/read", "Reader"),
+    ("microsoft.storage/", "Storage Account Key Operator Service Role"),
+    ("microsoft.batch/", "Azure Batch Account Contributor"),
+    ("microsoft.signalrservice/", "SignalR/Web PubSub Contributor"),
+)
+"""The narrowest built-in role that grants an action, by how the action begins; the first match counts."""
+
+_MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
+    HTTPStatus.UNAUTHORIZED: (
+        CredentialUnavailable,
+        "our sign-in is not accepted; check that the identity belongs to the tenant of the resource",
+    ),
+    HTTPStatus.NOT_FOUND: (NotFound, "it does not exist there"),
+    HTTPStatus.REQUEST_TIMEOUT: (Unavailable, "the service timed out"),
+}
+
+_UNKNOWN_HOST = ("Name or service not known", "nodename nor servname", "getaddrinfo failed", "No address associated")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
+
+    The SDK's error is kept as the cause, except where its text would quote the body of a successful answer:
+    that body holds keys.
+    """
+    try:
+        yield
+    except (AzureError, OSError) as error:
+        raise translate(error, doing) from (None if _quotes_a_good_answer(error) else error)
+
+
+def translate(error: Exception, doing: str) -> RotationError:
+    """Choose our error for one of the SDKs'."""
+    if isinstance(error, IncompleteReadError):
+        return Unavailable(f"cannot {doing}: the connection broke in the middle of the answer")
+    if isinstance(error, HttpResponseError) and error.status_code is not None:
+        return _answered(error, error.status_code, f"cannot {doing}: ")
+    if isinstance(error, ClientAuthenticationError):
+        return CredentialUnavailable(
+            f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
+            f"of this app, or run `az login` ({_quote(error.message)})"
+        )
+    if isinstance(error, ServiceRequestError) and any(text in str(error) for text in _UNKNOWN_HOST):
+        return NotFound(
+            f"cannot {doing}: its host name is unknown; check the name, and the private DNS zone if it has one"
+        )
+    return Unavailable(f"cannot {doing}: the service could not be reached ({type(error).__name__})")
+
+
+def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationError:
+    """What an HTTP answer means."""
+    said = _said(error)
+    match status:
+        case HTTPStatus.FORBIDDEN:
+            return _forbidden(error, cannot, said)
+        case HTTPStatus.CONFLICT:
+            return _conflict(error, cannot, said)
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return Throttled(f"{cannot}too many requests {said}", retry_after(error))
+    if status in _MEANINGS:
+        kind, meaning = _MEANINGS[HTTPStatus(status)]
+        return kind(f"{cannot}{meaning} {said}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(f"{cannot}the service failed {said}")
+    return Unexpected(f"{cannot}the answer is not one that we understand {said}")
+
+
+def _forbidden(error: HttpResponseError, cannot: str, said: str) -> RotationError:
+    code = inner_code(error)
+    text = error.message
+    if code == "SecretDisabled" or "disabled secret" in text:
+        return SecretDisabled(f"{cannot}its current version is disabled; enable it or publish a new version {said}")
+    if "firewall" in code.lower() or "not authorized by network" in text or "Client address is not" in text:
+        return Forbidden(
+            f"{cannot}the firewall of the vault or account does not let us in; allow this app's network or "
+            f"outbound addresses {said}"
+        )
+    if code == "KeyBasedAuthenticationNotPermitted" or "SharedKey is not allowed" in text:
+        return SharedKeyOff(f"{cannot}the account does not accept keys {said}")
+    if match := _DENIED_ACTION.search(text):
+        action = match[1]
+        return Forbidden(
+            f"{cannot}our identity may not {action}; assign it the role {_role_for(action)!r} "
+            f"and allow some minutes {said}"
+        )
+    return Forbidden(f"{cannot}our identity lacks a right {said}")
+
+
+def _conflict(error: HttpResponseError, cannot: str, said: str) -> RotationError:
+    code = inner_code(error)
+    if code == "ScopeLocked":
+        return ReadOnlyLock(
+            f"{cannot}a read-only lock is on it or above it; remove the lock, or make it a delete lock {said}"
+        )
+    if code == "ObjectIsDeletedButRecoverable" or "deleted but recoverable" in error.message:
+        return SecretDeleted(f"{cannot}it is deleted but recoverable; recover or purge it {said}")
+    return Unavailable(f"{cannot}another operation is running on it {said}")
+
+
+def inner_code(error: HttpResponseError) -> str:
+    """Azure's most precise code for an error; empty where the answer has none."""
+    inner = error.error.innererror if error.error else None
+    code = (inner or {}).get("code") or (error.error.code if error.error else None)
+    # The Storage data plane answers in XML, and its SDK keeps the code elsewhere.
+    return str(code or getattr(error, "error_code", None) or "")
+
+
+def retry_after(error: HttpResponseError) -> float | None:
+    """Seconds that the service asked us to wait, where it said so in seconds."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdecimal() else None
+
+
+def _role_for(action: str) -> str:
+    return next((role for start, role in _ROLES if action.lower().startswith(start)), "Reader")
+
+
+def _said(error: HttpResponseError) -> str:
+    """Azure's own words in brackets: the status, its code, and its message without what looks like a key."""
+    words = error.error.message if error.error else None
+    parts = (str(error.status_code), inner_code(error), _quote(words or ""))
+    return f"({', '.join(part for part in parts if part)})"
+
+
+def _quote(text: str) -> str:
+    line = " ".join(_KEY_LIKE.sub("…", text).split())
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
+
+
+def _quotes_a_good_answer(error: Exception) -> bool:
+    """Whether the error's text holds the body of a 2xx answer: the SDK appends what it could not parse."""
+    return (
+        isinstance(error, HttpResponseError)
+        and error.status_code is not None
+        and error.status_code < HTTPStatus.BAD_REQUEST
+    )

@@ -1,0 +1,124 @@
+"""Key Vault behind the `Vault` port."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+
+from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
+from azure.keyvault.secrets.aio import SecretClient
+
+from rotation.cloud.connection import LONGEST_WAIT, Connection
+from rotation.cloud.translate import translated
+from rotation.errors import NeedsOperator, NotFound, SecretDeleted, Throttled, Transient, Unexpected
+from rotation.model import Secret, SecretRef, Sensitive
+from rotation.ports import Draft
+
+_PAGE = 25
+"""The most that Key Vault puts on a page."""
+
+_WAITS = (1.0, 2.0, 5.0, 10.0)
+"""Seconds after each failed attempt to publish, unless the service says how long."""
+
+_IDEMPOTENT = ("GET", "PATCH")
+
+
+class KeyVault:
+    """One vault, reached at its URL."""
+
+    def __init__(self, name: str, url: str, connection: Connection) -> None:
+        self.name = name
+        self._clock = connection.clock
+        self._client = SecretClient(url, connection.credential, **connection.options())
+
+    async def list(self) -> AsyncIterator[Secret]:
+        """Every secret of the vault, without versions and values."""
+        with translated(f"list the secrets of {self.name}"):
+            async for properties in self._client.list_properties_of_secrets(max_page_size=_PAGE):
+                yield self._secret(properties)
+
+    async def read(self, name: str) -> Secret:
+        """The current version with its value; raises SecretDisabled, SecretDeleted or NotFound."""
+        try:
+            with translated(f"read {self.name}/{name}"):
+                # Without a version this is the newest one, even when it is disabled.
+                return self._with_value(await self._client.get_secret(name))
+        except NotFound as missing:
+            if await self._is_recoverable(name):
+                raise SecretDeleted(
+                    f"cannot read {self.name}/{name}: it is deleted but recoverable; recover it"
+                ) from missing
+            raise
+
+    async def publish(self, name: str, draft: Draft) -> Secret:
+        """Write a new version in one call; a lost answer is settled by reading back.
+
+        The SDK would repeat the call by itself and leave a version for each repetition.
+        """
+        for wait in _WAITS:
+            try:
+                return await self._set(name, draft)
+            except Transient as lost:
+                failure = lost
+            await self._clock.sleep(_pause(failure, wait))
+            if written := await self._find(name, draft):
+                return written
+        raise failure
+
+    async def amend(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags of one version, leaving its value alone."""
+        with translated(f"change the tags of {self.name}/{name}"):
+            await self._client.update_secret_properties(name, version, tags=dict(tags), retry_on_methods=_IDEMPOTENT)
+
+    async def _set(self, name: str, draft: Draft) -> Secret:
+        with translated(f"publish to {self.name}/{name}"):
+            return self._with_value(
+                await self._client.set_secret(
+                    name,
+                    draft.value.reveal(),
+                    tags=dict(draft.tags),
+                    content_type=draft.content_type,
+                    expires_on=draft.expires,
+                    enabled=True,
+                    retry_total=0,
+                )
+            )
+
+    async def _find(self, name: str, draft: Draft) -> Secret | None:
+        """The current version, if it is what the draft says."""
+        try:
+            current = await self.read(name)
+        except NotFound:
+            return None
+        return current if (current.value, current.tags) == (draft.value, draft.tags) else None
+
+    async def _is_recoverable(self, name: str) -> bool:
+        """Whether the secret is soft-deleted; who may not look there is told that it does not exist."""
+        try:
+            with translated(f"look for {self.name}/{name} among the deleted secrets"):
+                await self._client.get_deleted_secret(name)
+        except NeedsOperator:
+            return False
+        return True
+
+    def _with_value(self, found: KeyVaultSecret) -> Secret:
+        return replace(
+            self._secret(found.properties),
+            version=found.properties.version,
+            value=Sensitive(found.value or ""),
+        )
+
+    def _secret(self, properties: SecretProperties) -> Secret:
+        if properties.name is None or properties.created_on is None:
+            raise Unexpected(f"{self.name} lists a secret without a name or a time of creation")
+        return Secret(
+            ref=SecretRef(self.name, properties.name.lower()),
+            created=properties.created_on,
+            enabled=properties.enabled is not False,
+            expires=properties.expires_on,
+            content_type=properties.content_type,
+            tags=properties.tags or {},
+        )
+
+
+def _pause(lost: Transient, usual: float) -> float:
+    asked = lost.retry_after if isinstance(lost, Throttled) else None
+    return usual if asked is None else min(asked, LONGEST_WAIT)

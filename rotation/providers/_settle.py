@@ -1,0 +1,52 @@
+"""What all providers share: both keys or none, and one regenerate whose outcome is never guessed."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from rotation.errors import Transient, Unavailable, Unexpected
+from rotation.model import AccountId, Sensitive, Slot
+
+Keys = Mapping[Slot, Sensitive]
+
+SAFE: Mapping[str, Any] = {"retry_on_methods": ("GET", "POST")}
+"""Options of a call that may be repeated although it is a POST: listing keys changes nothing."""
+
+ONCE: Mapping[str, Any] = {"retry_total": 0, "read_timeout": 60}
+"""Options of a call that is sent once.
+
+Its answer is awaited longer than others: a regenerate that we give up and the service applies all the same
+would change a key behind our back.
+"""
+
+
+def both(account: AccountId, keys: Mapping[Slot, str | None]) -> Keys:
+    """Wrap the keys of an answer; an answer without both of them is not one that we understand."""
+    missing = [slot for slot, key in keys.items() if not key]
+    if missing:
+        raise Unexpected(f"the service answered without {' and '.join(missing)} of {account.name}")
+    return {slot: Sensitive(key) for slot, key in keys.items() if key}
+
+
+async def settle(
+    account: AccountId,
+    slot: Slot,
+    before: Sensitive,
+    *,
+    regenerate: Callable[[], Awaitable[Keys]],
+    list_keys: Callable[[], Awaitable[Keys]],
+) -> Sensitive:
+    """Regenerate once and return the new key; where the answer is lost, a changed key means that it was done.
+
+    A clear refusal is raised as it is: the service has not acted on it.
+    """
+    doubt: Transient | Unexpected | None = None
+    try:
+        keys = await regenerate()
+    except (Transient, Unexpected) as failure:
+        doubt = failure
+        keys = await list_keys()
+    if keys[slot] != before:
+        return keys[slot]
+    if isinstance(doubt, Transient):
+        raise doubt
+    raise Unavailable(f"{slot} of {account.name} was not regenerated; the next pass tries again") from doubt
