@@ -30,7 +30,7 @@ from rotation.report import Outcome, Step
 DEFAULT_VALIDITY = timedelta(days=90)
 
 
-async def enroll(
+async def enroll(  # noqa: PLR0913  # what identifies an enrolment, then three options with defaults
     ref: SecretRef,
     account: AccountId,
     tools: Tools,
@@ -50,6 +50,8 @@ async def enroll(
     """
     if ref.vault not in tools.vaults:
         raise Refused(f"{ref.vault} is not one of the vaults in ROTATION_VAULTS; add it there first")
+    if not tools.limits.allow(account):
+        raise Refused(f"{account.name} is outside of ROTATION_ACCOUNTS; add it there first")
     if survey.problems:
         raise Refused(
             f"{', '.join(survey.unseen)} could not be listed and may publish this account from another slot; "

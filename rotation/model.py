@@ -274,6 +274,11 @@ class Limits:
     accounts: tuple[str, ...] = ()
     """Resource ids of the subscriptions, resource groups and accounts that may be touched; empty for all."""
 
+    def allow(self, account: AccountId) -> bool:
+        """Whether the account is, or lies in, one of `accounts`."""
+        scopes = (scope.lower().rstrip("/") + "/" for scope in self.accounts)
+        return not self.accounts or f"{account.folded}/".startswith(tuple(scopes))
+
 
 class Action(StrEnum):
     """What is to be done with an account."""

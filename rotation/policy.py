@@ -95,8 +95,7 @@ def obstructed(facts: Facts, now: datetime) -> Verdict | None:
 
 def not_allowed(facts: Facts, now: datetime) -> Verdict | None:
     """Tags can name any account; only those that the settings allow are touched."""
-    allowed = facts.limits.accounts
-    if not allowed or any(f"{facts.account.folded}/".startswith(f"{scope.lower().rstrip('/')}/") for scope in allowed):
+    if facts.limits.allow(facts.account):
         return None
     return _refuse(
         Reason.NOT_ALLOWED, f"{facts.account.name} is outside of ROTATION_ACCOUNTS; add it there, or remove the tags"
