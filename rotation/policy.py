@@ -30,6 +30,8 @@ MAX_VALUE = 25_000
 """Key Vault takes values of up to 25k bytes."""
 KEY_GROWTH = 200
 """A new key is never this much longer than the one it replaces."""
+SETTLING = timedelta(minutes=10)
+"""How long a listing may go on showing the old key after we published the new one."""
 
 
 def judge(facts: Facts, now: datetime) -> Verdict:
@@ -50,9 +52,9 @@ REGENERATING = frozenset({Action.ROTATE, Action.RETIRE})
 def with_suspects(facts: Facts) -> Request:
     """Turn the role that an operator named into the slots it means now, once, at the first observation."""
     request = facts.request
-    if request.compromised is None or request.suspects:
+    if request.compromised is None or request.suspects or not facts.publications:
         return request
-    published = {p.holds for p in facts.publications if p.holds}
+    published = {p.holds for p in facts.healthy} or {facts.active}
     roles = {Role.ACTIVE: (True,), Role.IDLE: (False,), Role.BOTH: (True, False)}[request.compromised]
     suspects = tuple(
         Suspect(slot, fingerprint, slot in published)
@@ -128,8 +130,9 @@ def contradictory(facts: Facts, now: datetime) -> Verdict | None:
         if not overlap < p.terms.validity - p.terms.lead:
             return _refuse(
                 Reason.CONTRADICTION,
-                f"{p.ref}: a new key is due {format_duration(p.terms.validity - p.terms.lead)} after the last one, "
-                f"which must be longer than the overlap of {format_duration(overlap)}; "
+                f"{p.ref}: a new key is due {format_duration(p.terms.lead)} before the end of its validity of "
+                f"{format_duration(p.terms.validity)}, which leaves no more than the overlap of "
+                f"{format_duration(overlap)}; "
                 "raise validity-days, or lower rotate-before or ROTATION_OVERLAP",
             )
         if p.terms.retire_after is not None and p.terms.retire_after < overlap:
@@ -147,7 +150,7 @@ def unpublishable(facts: Facts, now: datetime) -> Verdict | None:
         written = tags.write(p.secret.tags, replace(p.terms, state=State(rotated_at=now)))
         if complaint := tags.problem(written):
             return _refuse(Reason.UNPUBLISHABLE, f"{p.ref}: {complaint}")
-        if p.secret.value and len(p.secret.value.reveal().encode()) + KEY_GROWTH > MAX_VALUE:
+        if p.secret.value and len(p.secret.value.reveal().encode(errors="surrogatepass")) + KEY_GROWTH > MAX_VALUE:
             return _refuse(Reason.UNPUBLISHABLE, f"{p.ref}: the value is close to Key Vault's 25k bytes; shorten it")
     return None
 
@@ -179,6 +182,13 @@ def drifted(facts: Facts, now: datetime) -> Verdict | None:
         return _leave(
             Reason.KEYS_BEHIND,
             f"{_refs(lost)}: the service accepts the published key but does not list it yet; the next pass looks again",
+        )
+    # Nobody could ask the service, so that a listing that lags behind our own change looks just like drift.
+    if young := [p for p in lost if p.accepted is None and now < p.secret.created + SETTLING]:
+        return _leave(
+            Reason.KEYS_BEHIND,
+            f"{_refs(young)}: published moments ago and not listed yet; the next pass looks again",
+            max(p.secret.created for p in young) + SETTLING,
         )
     return _write(
         Action.REPUBLISH,
@@ -287,11 +297,13 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
         )
     if not pending:
         return None
-    retire_at = _retire_at(facts)
-    if retire_at is not None and all(s.published for s in pending):
+    # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
+    retire_at = max((at for p in facts.publications if (at := _emergency_mark(p))), default=None)
+    if retire_at is not None and now < retire_at and all(s.published for s in pending):
         return _leave(
             Reason.RETIRING,
-            f"the compromised key, in {facts.idle}, still works for the grace period{_retires(facts)}",
+            f"the compromised key, in {facts.idle}, still works for the grace period; "
+            f"it is retired {tags.format_time(retire_at)}",
             retire_at,
         )
     return _write(
@@ -321,6 +333,13 @@ def within_overlap(facts: Facts, now: datetime) -> Verdict | None:
     until = promised_until(facts)
     if now >= until:
         return None
+    sooner = [at for at in (_retire_at(facts),) if at is not None and at < until]
+    if sooner:
+        return _leave(
+            Reason.OVERLAP,
+            f"no new key before {tags.format_time(until)}, when the overlap ends{_retires(facts)}",
+            sooner[0],
+        )
     return _leave(
         Reason.OVERLAP, f"the previous key is promised until {tags.format_time(until)}{_retires(facts)}", until
     )

@@ -11,8 +11,8 @@ from rotation.tags import format_time
 
 Json = Mapping[str, object]
 
-ATTENTION = frozenset({Reason.PAUSED, Reason.DISABLED, Reason.STALE_EVENT})
-"""Reasons to leave an account alone that a person who asked for more has to know of."""
+UNMET = {Reason.PAUSED: 3, Reason.DISABLED: 3, Reason.KEYS_BEHIND: 1}
+"""Reasons to leave an account alone that do not satisfy a person who insisted, with their exit codes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class Outcome:
             return self.error.exit_code
         if self.status == "refused":
             return 3
-        if self.insisted and self.verdict is not None and self.verdict.reason in ATTENTION:
-            return 3
+        if self.insisted and self.verdict is not None:
+            return UNMET.get(self.verdict.reason, 0)
         return 0
 
     def to_json(self) -> Json:
