@@ -13,6 +13,7 @@ class Cloud:
     arm: str
     arm_scope: str
     vault_suffix: str
+    storage_suffix: str
 
 
 PUBLIC = Cloud(
@@ -21,6 +22,7 @@ PUBLIC = Cloud(
     arm="https://management.azure.com",
     arm_scope="https://management.azure.com/.default",
     vault_suffix="vault.azure.net",
+    storage_suffix="core.windows.net",
 )
 CHINA = Cloud(
     name="AzureChinaCloud",
@@ -28,6 +30,7 @@ CHINA = Cloud(
     arm="https://management.chinacloudapi.cn",
     arm_scope="https://management.chinacloudapi.cn/.default",
     vault_suffix="vault.azure.cn",
+    storage_suffix="core.chinacloudapi.cn",
 )
 US_GOVERNMENT = Cloud(
     name="AzureUSGovernment",
@@ -36,6 +39,7 @@ US_GOVERNMENT = Cloud(
     # Not a slip: the audience is not the host here, see get_arm_endpoints of azure-mgmt-core.
     arm_scope="https://management.core.usgovcloudapi.net/.default",
     vault_suffix="vault.usgovcloudapi.net",
+    storage_suffix="core.usgovcloudapi.net",
 )
 
 CLOUDS = {cloud.name: cloud for cloud in (PUBLIC, CHINA, US_GOVERNMENT)}

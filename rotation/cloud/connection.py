@@ -57,6 +57,10 @@ class Connection:
             **self.options(),
         }
 
+    def blob_options(self) -> dict[str, Any]:
+        """The same for a client of blobs, whose SDK has retries of its own kind."""
+        return {"transport": self._transport(_READ_SECONDS)}
+
     def probe_options(self) -> dict[str, Any]:
         """The same for a client whose one request is sent once."""
         return {"transport": self._transport(_PROBE_READ_SECONDS), "retry_total": 0}

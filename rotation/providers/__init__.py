@@ -28,6 +28,6 @@ class Providers:
         return iter(self._by_type.values())
 
 
-def all_providers(connection: Connection, own_storage: str | None) -> Providers:
+def all_providers(connection: Connection, own_storage: frozenset[str]) -> Providers:
     """Every provider there is; each imports its SDK when it first needs it."""
     return Providers((Batch(connection), Storage(connection, own_storage), WebPubSub(connection)))

@@ -37,8 +37,8 @@ class Storage:
         "Microsoft.Storage/storageAccounts/regenerateKey/action",
     )
 
-    def __init__(self, connection: Connection, own_storage: str | None) -> None:
-        """`own_storage` is the account that this app itself opens with its key, if it does."""
+    def __init__(self, connection: Connection, own_storage: frozenset[str]) -> None:
+        """`own_storage` are the accounts that this app itself opens with a key, in lower case."""
         self._connection = connection
         self._own_storage = own_storage
         self._client = cache(self._open)
@@ -52,7 +52,7 @@ class Storage:
         # A missing setting means that keys are accepted.
         if found.allow_shared_key_access is False:
             obstacles.append(_keys_off(account))
-        if account.name.lower() == self._own_storage:
+        if account.name.lower() in self._own_storage:
             obstacles.append(_own_storage(account))
         return Description(account, _endpoint(account, found), tuple(obstacles))
 

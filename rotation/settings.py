@@ -1,0 +1,259 @@
+"""What the environment says, read once and checked as a whole; nothing else looks at the environment."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from rotation.cloud.clouds import CLOUDS, Cloud
+from rotation.durations import parse_duration
+from rotation.errors import BadSettings
+from rotation.model import Limits, ProbeMode, Sensitive
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One variable: what it says where nobody sets it, and what it may look like."""
+
+    name: str
+    default: str
+    example: str
+
+
+SETTINGS = (
+    Setting("ROTATION_VAULTS", "", "kv-orders,kv-billing"),
+    Setting("ROTATION_ACCOUNTS", "", "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/orders"),
+    Setting("ROTATION_SCHEDULE", "0 */15 * * * *", "0 */15 * * * *"),
+    Setting("ROTATION_AUDIT_SCHEDULE", "0 17 3 * * *", "0 17 3 * * *"),
+    Setting("ROTATION_OVERLAP", "P2D", "P2D"),
+    Setting("ROTATION_GRACE", "PT15M", "PT15M"),
+    Setting("ROTATION_PROBE", "try", "try"),
+    Setting("ROTATION_PROBE_TIMEOUT", "PT1M", "PT1M"),
+    Setting("ROTATION_CONCURRENCY", "16", "16"),
+    Setting("ROTATION_LEASES", "", "https://storders.blob.core.windows.net/rotation-leases"),
+    Setting("AZURE_CLIENT_ID", "", "00000000-0000-0000-0000-000000000000"),
+    Setting("AZURE_CLOUD", "AzureCloud", "AzureCloud"),
+    Setting("AzureWebJobsStorage", "", "UseDevelopmentStorage=true"),
+    Setting("AzureWebJobsStorage__accountName", "", "stordersapp"),
+    Setting("AzureWebJobsStorage__blobServiceUri", "", "https://stordersapp.blob.core.windows.net"),
+)
+"""Every variable that we read; docs/settings.md explains each."""
+
+OWN_CONNECTIONS = (
+    "AzureWebJobsStorage",
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+    "DEPLOYMENT_STORAGE_CONNECTION_STRING",
+)
+"""The variables through which the Functions host opens storage accounts of its own with a key."""
+
+LEASE_CONTAINER = "rotation-leases"
+"""The container in the host storage where leases are, unless ROTATION_LEASES names another one."""
+
+_MOST_AT_ONCE = 256
+
+_VAULT_NAME = re.compile(r"[a-z](?:-?[a-z0-9])+", re.IGNORECASE | re.ASCII)
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SCOPE = re.compile(
+    rf"/subscriptions/{_GUID.pattern}(?:/resourceGroups/[^/]+(?:/providers/[^/]+/[^/]+/[^/]+)?)?", re.IGNORECASE
+)
+_SCHEDULE = re.compile(r"[0-9A-Za-z*/,-]+(?: +[0-9A-Za-z*/,-]+){5}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A blob container: at a URL, or by its `name` at the account of a connection string."""
+
+    address: Sensitive
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one process."""
+
+    vaults: Mapping[str, str]
+    """The URLs of the allowed vaults by their names, which are in lower case."""
+    cloud: Cloud
+    schedule: str
+    audit_schedule: str
+    grace: timedelta
+    concurrency: int
+    limits: Limits
+    leases: Container | None
+    """Where leases are; None for leases that only this process knows of."""
+    client_id: str | None
+    own_storage: frozenset[str]
+    """The storage accounts that this app opens with one of their keys, by name in lower case."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read all settings; raises BadSettings with every complaint at once."""
+        read = _Reader(environment)
+        cloud = read("AZURE_CLOUD", _cloud)
+        settings = cls(
+            cloud=cloud,
+            vaults=read("ROTATION_VAULTS", lambda text: _vaults(text, cloud)),
+            limits=Limits(
+                overlap=read("ROTATION_OVERLAP", parse_duration),
+                probe=read("ROTATION_PROBE", _probe_mode),
+                probe_timeout=read("ROTATION_PROBE_TIMEOUT", parse_duration),
+                accounts=read("ROTATION_ACCOUNTS", _scopes),
+            ),
+            schedule=read("ROTATION_SCHEDULE", _schedule),
+            audit_schedule=read("ROTATION_AUDIT_SCHEDULE", _schedule),
+            grace=read("ROTATION_GRACE", parse_duration),
+            concurrency=read("ROTATION_CONCURRENCY", _concurrency),
+            client_id=read("AZURE_CLIENT_ID", _client_id),
+            leases=(
+                read("ROTATION_LEASES", _container)
+                or read("AzureWebJobsStorage", _host_container)
+                or read("AzureWebJobsStorage__blobServiceUri", _container_at)
+                or read("AzureWebJobsStorage__accountName", lambda name: _container_of(name, cloud))
+            ),
+            own_storage=_own_storage(environment),
+        )
+        if read.complaints:
+            raise BadSettings("\n".join(read.complaints))
+        return settings
+
+
+class _Reader:
+    """Reads one setting after the other and remembers what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._settings = {setting.name: setting for setting in SETTINGS}
+        self.complaints: list[str] = []
+
+    def __call__(self, name: str, parse: Callable[[str], T]) -> T:
+        """Parse a setting; a bad one is noted and read as its example, so that the others are looked at too.
+
+        An empty variable counts as unset: templates cannot leave one out.
+        """
+        setting = self._settings[name]
+        text = self._environment.get(name, "").strip() or setting.default
+        try:
+            return parse(text)
+        except ValueError as complaint:
+            self.complaints.append(f"{name}: {complaint}; for example {setting.example}")
+            return parse(setting.example)
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def _cloud(text: str) -> Cloud:
+    for name, cloud in CLOUDS.items():
+        if name.lower() == text.lower():
+            return cloud
+    raise ValueError(f"{text!r} is none of {', '.join(CLOUDS)}")
+
+
+def _vaults(text: str, cloud: Cloud) -> Mapping[str, str]:
+    names = [_vault_name(entry, cloud) for entry in _entries(text)]
+    if not names:
+        raise ValueError("no vault is named")
+    return {name: f"https://{name}.{cloud.vault_suffix}" for name in names}
+
+
+def _vault_name(entry: str, cloud: Cloud) -> str:
+    """The name of a vault that is given by name or URL; the token that we send it is good for all of them."""
+    name = entry.lower()
+    if "/" in name or "." in name:
+        url = urlsplit(name)
+        name, _, suffix = url.netloc.removesuffix(":443").partition(".")
+        if url.scheme != "https" or suffix != cloud.vault_suffix or url.path.strip("/") or url.query:
+            raise ValueError(f"{entry!r} is not https://NAME.{cloud.vault_suffix}")
+    if not _VAULT_NAME.fullmatch(name) or len(name) not in range(3, 25):
+        raise ValueError(f"{entry!r} is not the name of a vault")
+    return name
+
+
+def _scopes(text: str) -> tuple[str, ...]:
+    for entry in _entries(text):
+        if not _SCOPE.fullmatch(entry.rstrip("/")):
+            raise ValueError(f"{entry!r} is not the resource id of a subscription, resource group or account")
+    return tuple(entry.rstrip("/") for entry in _entries(text))
+
+
+def _schedule(text: str) -> str:
+    if not _SCHEDULE.fullmatch(text):
+        raise ValueError(f"{text!r} is not an NCRONTAB expression of six fields, the first of which are seconds")
+    return text
+
+
+def _probe_mode(text: str) -> ProbeMode:
+    if text.lower() not in tuple(ProbeMode):
+        raise ValueError(f"{text!r} is none of {', '.join(ProbeMode)}")
+    return ProbeMode(text.lower())
+
+
+def _concurrency(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) in range(1, _MOST_AT_ONCE + 1)):
+        raise ValueError(f"{text!r} is not a number from 1 to {_MOST_AT_ONCE}")
+    return int(text)
+
+
+def _client_id(text: str) -> str | None:
+    if text and not _GUID.fullmatch(text):
+        raise ValueError(f"{text!r} is not the client id of an identity")
+    return text or None
+
+
+# What follows may carry a key or a signature, so no complaint repeats it.
+
+
+def _container(text: str) -> Container | None:
+    if not text:
+        return None
+    url = _url(text)
+    if not url.path.strip("/"):
+        raise ValueError("the URL names no container")
+    return Container(Sensitive(text))
+
+
+def _container_at(text: str) -> Container | None:
+    return Container(Sensitive(f"{_url(text).geturl().rstrip('/')}/{LEASE_CONTAINER}")) if text else None
+
+
+def _container_of(text: str, cloud: Cloud) -> Container | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isalnum()):
+        raise ValueError("not the name of a storage account")
+    return Container(Sensitive(f"https://{text.lower()}.blob.{cloud.storage_suffix}/{LEASE_CONTAINER}"))
+
+
+def _host_container(text: str) -> Container | None:
+    if text and not _fields(text).keys() & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
+        raise ValueError("not a connection string of a storage account")
+    return Container(Sensitive(text), LEASE_CONTAINER) if text else None
+
+
+def _url(text: str) -> SplitResult:
+    """An URL that is encrypted, or that of an emulator on this machine."""
+    url = urlsplit(text)
+    if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost"):
+        raise ValueError("not an https URL")
+    if not url.hostname:
+        raise ValueError("the URL names no host")
+    return url
+
+
+def _own_storage(environment: Mapping[str, str]) -> frozenset[str]:
+    """The accounts behind the connection strings of the host; a shared access signature dies with its key too."""
+    return frozenset(
+        fields.get("accountname", "").lower() or (urlsplit(fields.get("blobendpoint", "")).hostname or "").split(".")[0]
+        for fields in (_fields(environment.get(name, "")) for name in OWN_CONNECTIONS)
+        if fields.keys() & {"accountkey", "sharedaccesssignature"}
+    )
+
+
+def _fields(connection_string: str) -> Mapping[str, str]:
+    parts = (part.partition("=") for part in connection_string.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in parts if value}
