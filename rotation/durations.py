@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 
+LONGEST = timedelta(days=99_999)
+
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,5})D)?"
     r"(?:T(?=.)(?:(?P<hours>\d{1,5})H)?(?:(?P<minutes>\d{1,5})M)?(?:(?P<seconds>\d{1,5})S)?)?",
@@ -15,7 +17,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M")
-    return timedelta(**{unit: int(number) for unit, number in match.groupdict(default="0").items()})
+    duration = timedelta(**{unit: int(number) for unit, number in match.groupdict(default="0").items()})
+    if duration > LONGEST:
+        raise ValueError(f"{text!r} is longer than {format_duration(LONGEST)}")
+    return duration
 
 
 def format_duration(duration: timedelta) -> str:

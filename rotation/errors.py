@@ -1,26 +1,26 @@
 """What can go wrong, as a tree whose branches say who acts next.
 
 RotationError
-Transient               waiting helps: the next sweep, or the queue, tries again
-Throttled             the service asked us to slow down
-Unavailable           the service failed, or could not be reached
-Busy                  another pass holds the account
-LeaseLost             another pass may have taken the account over
-ChangedMeanwhile      somebody wrote to a secret while we worked
-NotYetTrue            the service does not show or accept yet what it has done
-Staged              a new key waits to be accepted; the next pass publishes it
-NeedsOperator           no retry helps: a person must change something
-BadSettings           the environment does not say what to do
-BadInput              a command, request or message cannot be understood
-NotFound              the account, vault or secret does not exist
-Forbidden             missing rights, or a firewall
-ReadOnlyLock          a lock forbids to list or regenerate keys
-SharedKeyOff          the account does not accept keys
-CredentialUnavailable no identity to sign in with, or the sign-in was refused
-SecretDisabled        the secret's current version is disabled
-SecretDeleted         the secret is deleted but recoverable
-Refused               the account may not be touched as it is
-Unexpected            an answer, or a defect, that nobody foresaw
+├── Transient                   waiting helps: the next sweep, or the queue, tries again
+│   ├── Throttled               the service asked us to slow down
+│   ├── Unavailable             the service failed, or could not be reached
+│   ├── Busy                    another pass holds the account
+│   ├── LeaseLost               another pass may have taken the account over
+│   ├── ChangedMeanwhile        somebody wrote to a secret while we worked
+│   └── NotYetTrue              the service does not show or accept yet what it has done
+│       └── Staged              a new key waits to be accepted; the next pass publishes it
+└── NeedsOperator               no retry helps: a person must change something
+    ├── BadSettings             the environment does not say what to do
+    ├── BadInput                a command, request or message cannot be understood
+    ├── NotFound                the account, vault or secret does not exist
+    ├── Forbidden               missing rights, or a firewall
+    ├── ReadOnlyLock            a lock forbids to list or regenerate keys
+    ├── SharedKeyOff            the account does not accept keys
+    ├── CredentialUnavailable   no identity to sign in with, or the sign-in was refused
+    ├── SecretDisabled          the secret's current version is disabled
+    ├── SecretDeleted           the secret is deleted but recoverable
+    ├── Refused                 the account may not be touched as it is
+    └── Unexpected              an answer, or a defect, that nobody foresaw
 """
 
 from typing import ClassVar

@@ -333,15 +333,13 @@ def within_overlap(facts: Facts, now: datetime) -> Verdict | None:
     until = promised_until(facts)
     if now >= until:
         return None
-    sooner = [at for at in (_retire_at(facts),) if at is not None and at < until]
-    if sooner:
-        return _leave(
-            Reason.OVERLAP,
-            f"no new key before {tags.format_time(until)}, when the overlap ends{_retires(facts)}",
-            sooner[0],
-        )
+    retire_at = _retire_at(facts)
+    cut_short = retire_at is not None and retire_at < until
+    what = "no new key is made before" if cut_short else "the previous key is promised until"
     return _leave(
-        Reason.OVERLAP, f"the previous key is promised until {tags.format_time(until)}{_retires(facts)}", until
+        Reason.OVERLAP,
+        f"{what} {tags.format_time(until)}{_retires(facts)}",
+        retire_at if cut_short else until,
     )
 
 
@@ -409,13 +407,17 @@ def _announced(facts: Facts) -> Publication | None:
 
 def _retire_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
-    marks = [p.terms.state for p in facts.publications if p.terms.state.retire_at]
     times = [
-        at if state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts))
-        for state in marks
-        if (at := state.retire_at)
+        _emergency_mark(p) or max(at, promised_until(facts))
+        for p in facts.publications
+        if (at := p.terms.state.retire_at)
     ]
     return max(times, default=None)
+
+
+def _emergency_mark(p: Publication) -> datetime | None:
+    """When a compromised key is to be retired, whatever it was promised."""
+    return p.terms.state.retire_at if p.terms.state.trigger is Trigger.EMERGENCY else None
 
 
 def _retires(facts: Facts) -> str:

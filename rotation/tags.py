@@ -108,7 +108,7 @@ def request_id(text: str) -> str:
 
 def format_time(time: datetime) -> str:
     """Write a time as it stands in tags and reports: UTC, whole seconds, `2026-11-21T03:00:00Z`."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def _names(raw: Mapping[str, str], name: str) -> tuple[str, ...]:
