@@ -12,7 +12,7 @@ from rotation.model import AccountId, Action, Group, Reason, Request, Secret, Se
 from rotation.observe import glance
 from rotation.ports import Tools, Vault
 from rotation.report import Outcome, Report
-from rotation.rotate import plan, rotate
+from rotation.rotate import CHANGES, plan, rotate
 
 Watcher = Callable[[Outcome], None]
 """Is told each outcome as it comes."""
@@ -104,10 +104,18 @@ class Fleet:
         return await self._each(survey, groups, lambda g: plan(g, request, self._tools, survey.unseen), watch)
 
     async def rotate(
-        self, survey: Survey, groups: Sequence[Group], request: Request, watch: Watcher | None = None
+        self,
+        survey: Survey,
+        groups: Sequence[Group],
+        request: Request,
+        watch: Watcher | None = None,
+        only: frozenset[Action] = CHANGES,
     ) -> Report:
-        """Bring each account to rest, `concurrency` of them at a time; one failure is one outcome."""
-        return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen), watch)
+        """Bring each account to rest, `concurrency` of them at a time; one failure is one outcome.
+
+        A pass also ends where something else than `only` these actions is to be done.
+        """
+        return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen, only), watch)
 
     async def _each(
         self,

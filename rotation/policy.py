@@ -263,7 +263,7 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
     asked = facts.request.id
     if asked is None or all(p.terms.state.id != asked for p in facts.publications):
         return None
-    return _leave(Reason.ALREADY_DONE, f"request {asked} was carried out before{_retires(facts)}", _retire_at(facts))
+    return _leave(Reason.ALREADY_DONE, f"request {asked} was carried out before{_retires(facts)}", retires_at(facts))
 
 
 # 9 to 12: what regenerates a key
@@ -271,7 +271,7 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 
 def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     """The previous key was promised to stop working, and the time has come."""
-    at = _retire_at(facts)
+    at = retires_at(facts)
     if at is None or now < at:
         return None
     marked = [p for p in facts.publications if p.terms.state.retire_at]
@@ -333,7 +333,7 @@ def within_overlap(facts: Facts, now: datetime) -> Verdict | None:
     until = promised_until(facts)
     if now >= until:
         return None
-    retire_at = _retire_at(facts)
+    retire_at = retires_at(facts)
     cut_short = retire_at is not None and retire_at < until
     what = "no new key is made before" if cut_short else "the previous key is promised until"
     return _leave(
@@ -368,7 +368,7 @@ def due(facts: Facts, now: datetime) -> Verdict | None:
 def fresh(facts: Facts, now: datetime) -> Verdict:
     """Nothing to do."""
     next_due = min(p.due for p in facts.publications)
-    until = min(filter(None, (next_due, _retire_at(facts))))
+    until = min(filter(None, (next_due, retires_at(facts))))
     return _leave(Reason.FRESH, f"next due {tags.format_time(next_due)}{_retires(facts)}", until)
 
 
@@ -405,7 +405,7 @@ def _announced(facts: Facts) -> Publication | None:
     return next((p for p in facts.publications if occasion and p.ref == occasion.ref), None)
 
 
-def _retire_at(facts: Facts) -> datetime | None:
+def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
     times = [
         _emergency_mark(p) or max(at, promised_until(facts))
@@ -421,7 +421,7 @@ def _emergency_mark(p: Publication) -> datetime | None:
 
 
 def _retires(facts: Facts) -> str:
-    at = _retire_at(facts)
+    at = retires_at(facts)
     return f"; the previous key is retired {tags.format_time(at)}" if at else ""
 
 

@@ -21,13 +21,25 @@ from rotation.ports import Lease, Tools
 from rotation.report import Outcome, Step
 
 RESTING = frozenset({Action.LEAVE, Action.REFUSE})
+CHANGES = frozenset(Action) - RESTING
+REPAIRS = CHANGES - policy.REGENERATING
+"""What mends a disagreement between vaults and an account without regenerating a key."""
 MAX_STEPS = 8
 """A pass takes at most four steps (retag, align, rotate, retire); more means that somebody undoes them."""
 
 
-async def rotate(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Outcome:
-    """Bring one account to rest under its lease; what went wrong is part of the outcome."""
-    return await _Pass(group, request, tools, unseen).run(act=True)
+async def rotate(
+    group: Group,
+    request: Request,
+    tools: Tools,
+    unseen: tuple[str, ...] = (),
+    only: frozenset[Action] = CHANGES,
+) -> Outcome:
+    """Bring one account to rest under its lease; what went wrong is part of the outcome.
+
+    The pass also ends where something else than `only` these actions is to be done.
+    """
+    return await _Pass(group, request, tools, unseen, only).run(act=True)
 
 
 async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Outcome:
@@ -38,12 +50,20 @@ async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, 
 class _Pass:
     """The state of one pass: the request as far as it is settled, the last verdict, and the steps taken."""
 
-    def __init__(self, group: Group, request: Request, tools: Tools, unseen: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        group: Group,
+        request: Request,
+        tools: Tools,
+        unseen: tuple[str, ...],
+        only: frozenset[Action] = CHANGES,
+    ) -> None:
         self._group = group
         self._asked = request
         self._request = request
         self._tools = tools
         self._unseen = unseen
+        self._only = only
         self._verdict: Verdict | None = None
         self._steps: list[Step] = []
 
@@ -85,7 +105,7 @@ class _Pass:
     async def _come_to_rest(self, observer: Observer, lease: Lease) -> None:
         for _ in range(MAX_STEPS):
             seen, verdict = await self._look(observer)
-            if verdict.action in RESTING:
+            if verdict.action not in self._only:
                 return
             self._steps.append(await Hands(seen, observer.provider, self._tools, lease).act(verdict))
             if verdict.action in (Action.ROTATE, Action.PUBLISH) or verdict.reason is Reason.COMPROMISED:
