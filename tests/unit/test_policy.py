@@ -1,0 +1,855 @@
+"""The rules, as one table of sentences: each line is an account, what is to be done with it, and why."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from rotation import policy
+from rotation.model import (
+    Action,
+    Facts,
+    Format,
+    Limits,
+    Obstacle,
+    Publication,
+    Reason,
+    Request,
+    Role,
+    SecretRef,
+    Sensitive,
+    Slot,
+    State,
+    Suspect,
+    Trigger,
+    Verdict,
+)
+from rotation.policy import Rule, judge
+from tests.unit.facts import (
+    ACCOUNT,
+    AGE,
+    DAY,
+    FIRST,
+    HOUR,
+    KEY,
+    KEYS,
+    LEAD,
+    MINUTE,
+    NOW,
+    OTHER,
+    OVERLAP,
+    SECOND,
+    STRING,
+    VALIDITY,
+    emergency,
+    event,
+    facts,
+    publication,
+    rotated,
+    suspect,
+)
+
+OLD = "key2"
+"""The idle slot of an account that publishes key1."""
+DUE_AGE = VALIDITY - LEAD
+BOTH = (KEY, STRING)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An account, and the verdict on it."""
+
+    given: Facts
+    action: Action
+    reason: Reason
+    slot: Slot | None = None
+    targets: tuple[SecretRef, ...] = ()
+    says: tuple[str, ...] = ()
+    """What the sentence for a person names."""
+    until: datetime | None = None
+
+
+def leave(given: Facts, reason: Reason, *says: str, until: datetime | None = None) -> Case:
+    """Expect that nothing is done."""
+    return Case(given, Action.LEAVE, reason, says=says, until=until)
+
+
+def refuse(given: Facts, reason: Reason, *says: str) -> Case:
+    """Expect that a person must act."""
+    return Case(given, Action.REFUSE, reason, says=says)
+
+
+def rotate(given: Facts, reason: Reason, *says: str, targets: tuple[SecretRef, ...] = (KEY,)) -> Case:
+    """Expect a new key in the idle slot, published to `targets`."""
+    return Case(given, Action.ROTATE, reason, OLD, targets, says)
+
+
+def retire(given: Facts, reason: Reason, *says: str, targets: tuple[SecretRef, ...] = (KEY,)) -> Case:
+    """Expect that the idle slot's key is ended."""
+    return Case(given, Action.RETIRE, reason, OLD, targets, says)
+
+
+def obstacle(reason: Reason, because: str = "a person must act") -> Facts:
+    """Make facts with one thing in the way."""
+    return facts(obstacles=(Obstacle(reason, because),))
+
+
+def pair(first: Publication, second: Publication, **more: object) -> Facts:
+    """Make an account published twice, as a key and as a connection string."""
+    return facts(first, second, **more)  # type: ignore[arg-type]  # the names and types are those of facts()
+
+
+def promised(age: timedelta) -> datetime:
+    """Until when the previous key is promised, after a publication of that age."""
+    return NOW - age + OVERLAP
+
+
+TOO_LONG = {"owner": "x" * 257}
+MANY = {f"cost-centre-{number}": "4711" for number in range(12)}
+HUGE = Sensitive("x" * 24_801)
+LARGE = Sensitive("x" * 24_800)
+
+CASES: dict[str, Case] = {
+    # 1: what cannot be known
+    "an account outside of the allowed scopes is refused": refuse(
+        facts(allowed=("/subscriptions/11111111-1111-1111-1111-111111111111",)), Reason.NOT_ALLOWED, "stgorders"
+    ),
+    "an account whose name only begins like an allowed one is refused": refuse(
+        facts(allowed=(str(ACCOUNT).removesuffix("orders"),)),
+        Reason.NOT_ALLOWED,
+        "ROTATION_ACCOUNTS",
+    ),
+    "an account in an allowed resource group is not refused, however that is spelled": leave(
+        facts(allowed=("/SUBSCRIPTIONS/0B1F6471-1bf0-4dda-aec3-cb9272f09590/resourcegroups/RG-ORDERS/",)), Reason.FRESH
+    ),
+    "unreadable tags are refused in the words of whoever read them": refuse(
+        obstacle(Reason.TAGS_UNREADABLE, "tag active-slot: it is missing"), Reason.TAGS_UNREADABLE, "active-slot"
+    ),
+    "an unknown kind of account is refused": refuse(obstacle(Reason.UNKNOWN_TYPE), Reason.UNKNOWN_TYPE),
+    "a value in another format than its tags say is refused": refuse(
+        obstacle(Reason.FORMAT_MISMATCH), Reason.FORMAT_MISMATCH
+    ),
+    "a data plane out of reach is refused where a probe is required": refuse(
+        obstacle(Reason.PROBE_IMPOSSIBLE), Reason.PROBE_IMPOSSIBLE
+    ),
+    "every obstacle is told, under the first one's name, and none twice": refuse(
+        facts(
+            obstacles=(
+                Obstacle(Reason.READ_ONLY_LOCK, "a lock"),
+                Obstacle(Reason.SHARED_KEY_OFF, "keys are off"),
+                Obstacle(Reason.READ_ONLY_LOCK, "a lock"),
+            )
+        ),
+        Reason.READ_ONLY_LOCK,
+        "a lock; keys are off",
+    ),
+    "an account that nothing publishes is refused": refuse(
+        replace(facts(), publications=()), Reason.TAGS_UNREADABLE, "no secret"
+    ),
+    "a slot that the service does not have is refused, with the names it has": refuse(
+        facts(publication(holds="Primary")), Reason.TAGS_UNREADABLE, "'Primary'", "key1 and key2", str(KEY)
+    ),
+    "a slot that differs in case is not taken for another one": refuse(
+        facts(publication(holds=None, tagged="Key1")), Reason.TAGS_UNREADABLE, "'Key1'"
+    ),
+    "an overlap that ends when the next key is due is refused": refuse(
+        facts(publication(validity=VALIDITY, lead=VALIDITY - OVERLAP)), Reason.CONTRADICTION, str(KEY), "P60D", "P2D"
+    ),
+    "an overlap that ends a second before the next key is due is kept": rotate(
+        facts(publication(age=3 * DAY, validity=VALIDITY, lead=VALIDITY - OVERLAP - SECOND)), Reason.DUE
+    ),
+    "a lead longer than the validity is refused in words that make sense": refuse(
+        facts(publication(validity=10 * DAY, lead=15 * DAY)), Reason.CONTRADICTION, "P15D before", "P10D"
+    ),
+    "a retirement that is promised within the overlap is refused": refuse(
+        facts(publication(retire_after=OVERLAP - SECOND)), Reason.CONTRADICTION, "retire-after=P1DT23H59M59S", "P2D"
+    ),
+    "a retirement at the very end of the overlap is no contradiction": leave(
+        facts(publication(retire_after=OVERLAP)), Reason.FRESH
+    ),
+    "contradictory terms of one of two secrets are refused, naming that one": refuse(
+        pair(publication(), publication(STRING, validity=2 * DAY)), Reason.CONTRADICTION, str(STRING)
+    ),
+    "eleven foreign tags leave room for ours": leave(
+        facts(publication(foreign=dict(list(MANY.items())[:11]))), Reason.FRESH
+    ),
+    "a secret without room for our tags is refused before anything is regenerated": refuse(
+        facts(publication(foreign=MANY)), Reason.UNPUBLISHABLE, str(KEY), "16 tags", "remove 1"
+    ),
+    "fifteen foreign tags are refused": refuse(
+        facts(publication(foreign={f"tag{n}": "" for n in range(15)})), Reason.UNPUBLISHABLE, "19 tags", "remove 4"
+    ),
+    "a tag that is too long is refused": refuse(facts(publication(foreign=TOO_LONG)), Reason.UNPUBLISHABLE, "owner"),
+    "a value that a longer key might push over the limit is refused": refuse(
+        facts(publication(value=HUGE)), Reason.UNPUBLISHABLE, "25k"
+    ),
+    "a value that just leaves room for a longer key is fine": leave(facts(publication(value=LARGE)), Reason.FRESH),
+    "a value of broken Unicode is judged like any other": leave(
+        facts(publication(value=Sensitive("\ud800"))), Reason.FRESH
+    ),
+    # 2: what the account does not allow
+    "an account that takes no keys is refused": refuse(obstacle(Reason.SHARED_KEY_OFF), Reason.SHARED_KEY_OFF),
+    "an account under a read-only lock is refused": refuse(obstacle(Reason.READ_ONLY_LOCK), Reason.READ_ONLY_LOCK),
+    "the app's own storage is refused": refuse(obstacle(Reason.OWN_STORAGE), Reason.OWN_STORAGE),
+    # 3: what a person has set aside
+    "a paused secret is left": leave(facts(publication(paused=True)), Reason.PAUSED, str(KEY)),
+    "one paused secret holds up the whole account": leave(
+        pair(publication(age=DUE_AGE), publication(STRING, age=DUE_AGE, paused=True)), Reason.PAUSED, str(STRING)
+    ),
+    "one disabled secret holds up the whole account": leave(
+        pair(publication(age=DUE_AGE), publication(STRING, age=DUE_AGE, enabled=False)), Reason.DISABLED, str(STRING)
+    ),
+    "a paused account is left even when its key is compromised": leave(
+        facts(publication(paused=True), request=emergency(suspect(FIRST, published=True))), Reason.PAUSED
+    ),
+    # 4: drift
+    "a value that is no key any more is replaced by the live key of the same slot": Case(
+        facts(publication(holds=None, accepted=False)),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        FIRST,
+        (KEY,),
+        (str(KEY), "key1"),
+    ),
+    "of two secrets only the lost one is replaced, by what the other one holds": Case(
+        pair(publication(holds=None, tagged=FIRST, accepted=False), publication(STRING, OLD)),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        OLD,
+        (KEY,),
+        ("key2",),
+    ),
+    "two lost secrets get the key of the slot that the later one is tagged with": Case(
+        pair(
+            publication(holds=None, tagged=FIRST, accepted=False, age=9 * DAY),
+            publication(STRING, None, tagged=OLD, accepted=False, age=8 * DAY),
+        ),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        OLD,
+        BOTH,
+    ),
+    "a lost value that nobody could try is drift once the listing has had time to follow": Case(
+        facts(publication(holds=None, age=policy.SETTLING)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
+    ),
+    "a lost value that nobody could try may be newer than the listing": leave(
+        facts(publication(holds=None, age=policy.SETTLING - SECOND)),
+        Reason.KEYS_BEHIND,
+        str(KEY),
+        until=NOW + SECOND,
+    ),
+    "a young value that the service refuses is drift at once": Case(
+        facts(publication(holds=None, age=MINUTE, accepted=False)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
+    ),
+    "a value that the service takes is not overwritten because a listing lags": leave(
+        facts(publication(holds=None, accepted=True)), Reason.KEYS_BEHIND, str(KEY)
+    ),
+    "one accepted value is enough to doubt the listing": leave(
+        pair(publication(holds=None, accepted=False), publication(STRING, None, accepted=True)), Reason.KEYS_BEHIND
+    ),
+    "a compromised account that has drifted is first made to work": Case(
+        facts(publication(holds=None, accepted=False), request=emergency(suspect(FIRST, published=True))),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        FIRST,
+        (KEY,),
+    ),
+    # 5: a wrong tag
+    "a tag that names the other slot is corrected": Case(
+        facts(publication(holds=OLD, tagged=FIRST)),
+        Action.RETAG,
+        Reason.WRONG_TAG,
+        None,
+        (KEY,),
+        ("value is the key of key2", "tag says key1"),
+    ),
+    "only the wrong one of two tags is corrected": Case(
+        pair(publication(), publication(STRING, holds=FIRST, tagged=OLD)),
+        Action.RETAG,
+        Reason.WRONG_TAG,
+        None,
+        (STRING,),
+    ),
+    # 6: a split
+    "secrets that disagree are aligned on the one published last": Case(
+        pair(publication(age=9 * DAY), publication(STRING, OLD, age=8 * DAY)),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+        (str(KEY), "still on key1", f"{STRING} has key2"),
+    ),
+    "of two secrets written in the same second our own note tells which was last": Case(
+        pair(publication(state=rotated(AGE - SECOND)), publication(STRING, OLD, state=rotated(AGE))),
+        Action.ALIGN,
+        Reason.SPLIT,
+        FIRST,
+        (STRING,),
+    ),
+    "of two secrets alike in all times one is chosen, always the same": Case(
+        pair(publication(), publication(STRING, OLD)), Action.ALIGN, Reason.SPLIT, FIRST, (STRING,)
+    ),
+    "all that are behind are aligned in one step": Case(
+        facts(publication(), publication(STRING), publication(OTHER, OLD, age=9 * DAY)),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        BOTH,
+    ),
+    # 7: a staged key
+    "a staged key is tried again instead of making another": Case(
+        facts(publication(age=DUE_AGE, state=State(staged_slot=OLD, staged_at=NOW - HOUR))),
+        Action.PUBLISH,
+        Reason.STAGED,
+        OLD,
+        (KEY,),
+        ("key2", "2026-11-21T02:00:00Z"),
+    ),
+    "a staged key goes to every secret, noted on each or not": Case(
+        pair(publication(state=State(staged_slot=OLD)), publication(STRING)),
+        Action.PUBLISH,
+        Reason.STAGED,
+        OLD,
+        BOTH,
+        ("earlier",),
+    ),
+    "a note that stages the published slot means nothing": leave(
+        facts(publication(state=State(staged_slot=FIRST))), Reason.FRESH
+    ),
+    "a staged key is published although the overlap has not passed: nothing is regenerated for it": Case(
+        facts(publication(age=HOUR, state=State(staged_slot=OLD))), Action.PUBLISH, Reason.STAGED, OLD, (KEY,)
+    ),
+    "a staged key that is compromised is not published but ended": retire(
+        facts(publication(state=State(staged_slot=OLD)), request=emergency(suspect(OLD, published=False))),
+        Reason.COMPROMISED,
+    ),
+    "a staged key is what a compromised one is replaced by": Case(
+        facts(publication(state=State(staged_slot=OLD)), request=emergency(suspect(FIRST, published=True))),
+        Action.PUBLISH,
+        Reason.STAGED,
+        OLD,
+        (KEY,),
+    ),
+    # 8: what was asked may have been done
+    "an event about a version that was replaced is left": leave(
+        facts(publication(age=DUE_AGE, number=2), request=event(number=1)), Reason.STALE_EVENT, str(KEY)
+    ),
+    "an event about a secret of another account decides nothing": leave(facts(request=event(OTHER)), Reason.FRESH),
+    "an event is not stale because a listing knows no versions": leave(
+        facts(publication(number=None), request=event()), Reason.FRESH
+    ),
+    "a request that was carried out is not carried out again": leave(
+        facts(publication(state=State(id="INC-42")), request=Request(id="INC-42", force=True)),
+        Reason.ALREADY_DONE,
+        "INC-42",
+    ),
+    "a request noted on one of two secrets was carried out": leave(
+        pair(publication(state=State(id="INC-42")), publication(STRING), request=Request(id="INC-42", force=True)),
+        Reason.ALREADY_DONE,
+    ),
+    "a repeated request is told when the old key ends": leave(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, id="INC-42", retire_at=NOW + 14 * MINUTE)),
+            request=Request(Trigger.EMERGENCY, id="INC-42"),
+        ),
+        Reason.ALREADY_DONE,
+        "retired 2026-11-21T03:14:00Z",
+        until=NOW + 14 * MINUTE,
+    ),
+    "another request than the last one is carried out": rotate(
+        facts(publication(state=State(id="INC-41")), request=Request(id="INC-42", force=True)), Reason.FORCED
+    ),
+    # 9: a retirement
+    "a previous key is retired at the second it was to be": retire(
+        facts(publication(state=rotated(AGE, retire_at=NOW))), Reason.RETIRE_DUE, "key2", "2026-11-21T03:00:00Z"
+    ),
+    "a previous key is not retired a second too early": leave(
+        facts(publication(state=rotated(AGE, retire_at=NOW + SECOND))),
+        Reason.FRESH,
+        "retired 2026-11-21T03:00:01Z",
+        until=NOW + SECOND,
+    ),
+    "a retirement never comes before the end of the promise": leave(
+        facts(publication(age=HOUR, state=rotated(HOUR, retire_at=NOW - MINUTE))),
+        Reason.OVERLAP,
+        "promised until 2026-11-23T02:00:00Z",
+        "retired 2026-11-23T02:00:00Z",
+        until=promised(HOUR),
+    ),
+    "a retirement that waited for the promise comes when that ends": retire(
+        facts(publication(age=OVERLAP, state=rotated(OVERLAP, retire_at=NOW - HOUR))), Reason.RETIRE_DUE
+    ),
+    "an emergency's retirement does not wait for the promise": retire(
+        facts(publication(age=HOUR, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW))), Reason.RETIRE_DUE
+    ),
+    "an emergency's retirement waits for its grace, and the account is looked at again then": leave(
+        facts(publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + SECOND))),
+        Reason.OVERLAP,
+        "no new key is made before 2026-11-23T02:59:00Z",
+        "retired 2026-11-21T03:00:01Z",
+        until=NOW + SECOND,
+    ),
+    "of two marks the later one counts, and both are cleared": retire(
+        pair(
+            publication(state=rotated(AGE, retire_at=NOW)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW - HOUR)),
+        ),
+        Reason.RETIRE_DUE,
+        "2026-11-21T03:00:00Z",
+        targets=BOTH,
+    ),
+    "a mark that has not come holds back the one that has": leave(
+        pair(
+            publication(state=rotated(AGE, retire_at=NOW - HOUR)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW + HOUR)),
+        ),
+        Reason.FRESH,
+        until=NOW + HOUR,
+    ),
+    # 10: compromised
+    "a compromised published key is replaced at once, within the overlap too": rotate(
+        facts(publication(age=HOUR), request=emergency(suspect(FIRST, published=True))), Reason.COMPROMISED, "key1"
+    ),
+    "a compromised published key is replaced in every secret": rotate(
+        pair(publication(), publication(STRING), request=emergency(suspect(FIRST, published=True))),
+        Reason.COMPROMISED,
+        targets=BOTH,
+    ),
+    "a compromised idle key is ended at once, within the overlap too": retire(
+        facts(publication(age=HOUR), request=emergency(suspect(OLD, published=False))), Reason.COMPROMISED, "key2"
+    ),
+    "of two compromised keys the published one is replaced first, by which the other ends": rotate(
+        facts(request=emergency(suspect(FIRST, published=True), suspect(OLD, published=False))), Reason.COMPROMISED
+    ),
+    "a compromised key that was replaced works on until the grace is over": leave(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + 14 * MINUTE)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.RETIRING,
+        "key2",
+        "2026-11-21T03:14:00Z",
+        until=NOW + 14 * MINUTE,
+    ),
+    "a compromised key that was replaced ends with the grace": retire(
+        facts(
+            publication(age=15 * MINUTE, state=rotated(15 * MINUTE, Trigger.EMERGENCY, retire_at=NOW)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.RETIRE_DUE,
+    ),
+    "an emergency does not wait for the retirement that an ordinary rotation had in mind": retire(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, retire_at=NOW + 30 * DAY)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.COMPROMISED,
+    ),
+    "the grace of a published key is none for a key declared compromised while idle": retire(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + 14 * MINUTE)),
+            request=emergency(suspect(OLD, published=False)),
+        ),
+        Reason.COMPROMISED,
+    ),
+    "a compromised key that somebody else replaced meanwhile is done": leave(
+        facts(request=emergency(suspect(FIRST, published=True, fingerprint="dead00dead00"))), Reason.FRESH
+    ),
+    "a compromised key that was published meanwhile is replaced": rotate(
+        facts(request=emergency(suspect(FIRST, published=False))), Reason.COMPROMISED
+    ),
+    # 10: forced
+    "a forced rotation does not wait for the overlap": rotate(
+        facts(publication(age=SECOND), request=Request(force=True)), Reason.FORCED, "2026-11-21T02:59:59Z"
+    ),
+    "a forced rotation serves every secret": rotate(
+        pair(publication(), publication(STRING), request=Request(force=True)), Reason.FORCED, targets=BOTH
+    ),
+    # 11: the overlap
+    "the previous key is left a second before its promise ends": leave(
+        facts(publication(age=OVERLAP - SECOND, expires=NOW)),
+        Reason.OVERLAP,
+        "2026-11-21T03:00:01Z",
+        until=NOW + SECOND,
+    ),
+    "the previous key may go at the second its promise ends": rotate(
+        facts(publication(age=OVERLAP, expires=NOW)), Reason.DUE
+    ),
+    "the promise runs from the secret published last": leave(
+        pair(publication(age=DUE_AGE), publication(STRING, age=HOUR)), Reason.OVERLAP, until=promised(HOUR)
+    ),
+    "an event does not shorten the overlap": leave(
+        facts(publication(age=HOUR, expires=NOW), request=event()), Reason.OVERLAP
+    ),
+    # 12: due
+    "a key is replaced at the second it is due": rotate(
+        facts(publication(age=DUE_AGE)), Reason.DUE, str(KEY), "expires 2026-12-11T03:00:00Z"
+    ),
+    "a key is not replaced a second before it is due": leave(
+        facts(publication(age=DUE_AGE - SECOND)), Reason.FRESH, "2026-11-21T03:00:01Z", until=NOW + SECOND
+    ),
+    "the expiry that stands on the secret counts, not the one its age would give": rotate(
+        facts(publication(expires=NOW + LEAD)), Reason.DUE
+    ),
+    "a lead of one's own is kept to the second": leave(
+        facts(publication(age=DUE_AGE, lead=LEAD - SECOND)), Reason.FRESH, until=NOW + SECOND
+    ),
+    "one secret that is due takes the others with it": rotate(
+        pair(publication(), publication(STRING, validity=12 * DAY)), Reason.DUE, str(STRING), targets=BOTH
+    ),
+    "an expired key is replaced": rotate(facts(publication(age=VALIDITY + DAY)), Reason.DUE),
+    "an announced key that has lived half its life is replaced": rotate(
+        facts(publication(age=VALIDITY / 2), request=event()), Reason.NEAR_EXPIRY, str(KEY)
+    ),
+    "an announced key a second short of half its life is left, else short validities would loop": leave(
+        facts(publication(age=VALIDITY / 2 - SECOND), request=event()), Reason.FRESH
+    ),
+    "an event about one of two secrets takes both": rotate(
+        pair(
+            publication(age=VALIDITY / 2),
+            publication(STRING, age=VALIDITY / 2, number=2),
+            request=event(STRING, 2),
+        ),
+        Reason.NEAR_EXPIRY,
+        str(STRING),
+        targets=BOTH,
+    ),
+    # 13: fresh
+    "a fresh account says when it is next due": leave(
+        facts(), Reason.FRESH, "next due 2026-12-21T03:00:00Z", until=NOW - AGE + DUE_AGE
+    ),
+    "the next of several due times is told": leave(
+        pair(publication(), publication(STRING, validity=30 * DAY)), Reason.FRESH, until=NOW - AGE + 20 * DAY
+    ),
+    # the guard over all that regenerates
+    "no rotation while a vault could not be listed": refuse(
+        facts(publication(age=DUE_AGE), unseen=("kv-billing",)), Reason.VAULT_UNSEEN, "kv-billing", "was due"
+    ),
+    "no retirement while a vault could not be listed": refuse(
+        facts(publication(state=rotated(AGE, retire_at=NOW)), unseen=("kv-billing",)), Reason.VAULT_UNSEEN
+    ),
+    "no emergency either while a vault could not be listed": refuse(
+        facts(request=emergency(suspect(FIRST, published=True)), unseen=("kv-x", "kv-a")),
+        Reason.VAULT_UNSEEN,
+        "kv-a, kv-x",
+    ),
+    "what regenerates nothing goes on while a vault could not be listed": Case(
+        facts(publication(holds=None, accepted=False), unseen=("kv-billing",)),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        FIRST,
+        (KEY,),
+    ),
+    "a staged key is published while a vault could not be listed": Case(
+        facts(publication(state=State(staged_slot=OLD)), unseen=("kv-billing",)),
+        Action.PUBLISH,
+        Reason.STAGED,
+        OLD,
+        (KEY,),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_verdict(case: Case) -> None:
+    """Each account of the table gets its verdict: action, reason, slot, secrets, and a sentence naming what matters."""
+    verdict = judge(case.given, NOW)
+
+    assert verdict == Verdict(
+        case.action, case.reason, verdict.because, case.slot, case.targets, case.until or verdict.until
+    )
+    assert [words for words in case.says if words not in verdict.because] == []
+
+
+def test_the_table_meets_every_reason_that_judging_can_give() -> None:
+    """A reason that no account of the table shows is one that nobody has thought through."""
+    given_elsewhere = {Reason.ENROLLED}
+
+    assert {case.reason for case in CASES.values()} == set(Reason) - given_elsewhere
+
+
+def test_the_table_meets_every_action() -> None:
+    """Everything that can be done is asked for by some account of the table."""
+    assert {case.action for case in CASES.values()} == set(Action)
+
+
+def test_the_table_meets_every_rule() -> None:
+    """Each rule is the first to answer for some account of the table, so none is dead."""
+    answering = {next(rule for rule in policy.RULES if rule(case.given, NOW)) for case in CASES.values()}
+
+    assert answering == set(policy.RULES)
+
+
+# Where two rules would answer, the earlier one does.
+
+CROSSED = State(staged_slot=OLD, staged_at=NOW, id="INC-42", rotated_at=NOW - AGE, retire_at=NOW)
+"""A state in which several rules would like to answer."""
+
+PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
+    "the allow-list before obstacles": (
+        policy.not_allowed,
+        policy.obstructed,
+        facts(allowed=("/subscriptions/x",), obstacles=(Obstacle(Reason.READ_ONLY_LOCK, "a lock"),)),
+    ),
+    "obstacles before a missing publication": (
+        policy.obstructed,
+        policy.unpublished,
+        replace(facts(obstacles=(Obstacle(Reason.TAGS_UNREADABLE, "unreadable"),)), publications=()),
+    ),
+    "an unknown slot before contradictory terms": (
+        policy.unknown_slot,
+        policy.contradictory,
+        facts(publication(holds="Primary", validity=DAY)),
+    ),
+    "contradictory terms before what cannot be written": (
+        policy.contradictory,
+        policy.unpublishable,
+        facts(publication(validity=DAY, foreign=MANY)),
+    ),
+    "what cannot be written before a pause": (
+        policy.unpublishable,
+        policy.set_aside,
+        facts(publication(foreign=MANY, paused=True)),
+    ),
+    "a pause before drift": (
+        policy.set_aside,
+        policy.drifted,
+        facts(publication(holds=None, accepted=False, paused=True)),
+    ),
+    "drift before a wrong tag": (
+        policy.drifted,
+        policy.mistagged,
+        pair(publication(holds=None, accepted=False), publication(STRING, FIRST, tagged=OLD)),
+    ),
+    "drift before due": (policy.drifted, policy.due, facts(publication(holds=None, accepted=False, age=DUE_AGE))),
+    "a wrong tag before a split": (
+        policy.mistagged,
+        policy.split,
+        pair(publication(), publication(STRING, OLD, tagged=FIRST)),
+    ),
+    "a split before a staged key": (
+        policy.split,
+        policy.staged,
+        pair(publication(state=State(staged_slot=OLD), age=9 * DAY), publication(STRING, OLD)),
+    ),
+    "a split before a retirement": (
+        policy.split,
+        policy.retirement_due,
+        pair(publication(state=rotated(AGE, retire_at=NOW), age=9 * DAY), publication(STRING, OLD)),
+    ),
+    "a split before an emergency": (
+        policy.split,
+        policy.compromised,
+        pair(publication(), publication(STRING, OLD), request=emergency(suspect(FIRST, published=True))),
+    ),
+    "a staged key before a stale event": (
+        policy.staged,
+        policy.superseded,
+        facts(publication(state=State(staged_slot=OLD), number=2), request=event()),
+    ),
+    "a staged key before the request that made it": (
+        policy.staged,
+        policy.already_done,
+        facts(publication(state=CROSSED), request=Request(id="INC-42")),
+    ),
+    "a staged key before a retirement": (policy.staged, policy.retirement_due, facts(publication(state=CROSSED))),
+    "a staged key before force": (
+        policy.staged,
+        policy.forced,
+        facts(publication(state=State(staged_slot=OLD)), request=Request(force=True)),
+    ),
+    "a stale event before due": (
+        policy.superseded,
+        policy.due,
+        facts(publication(age=DUE_AGE, number=2), request=event()),
+    ),
+    "a stale event before a repeated request": (
+        policy.superseded,
+        policy.already_done,
+        facts(publication(number=2, state=State(id="INC-42")), request=replace(event(), id="INC-42")),
+    ),
+    "a repeated request before a retirement": (
+        policy.already_done,
+        policy.retirement_due,
+        facts(publication(state=replace(CROSSED, staged_slot=None)), request=Request(id="INC-42")),
+    ),
+    "a repeated request before force": (
+        policy.already_done,
+        policy.forced,
+        facts(publication(state=State(id="INC-42")), request=Request(id="INC-42", force=True)),
+    ),
+    "a retirement before an emergency": (
+        policy.retirement_due,
+        policy.compromised,
+        facts(publication(state=rotated(AGE, retire_at=NOW)), request=emergency(suspect(FIRST, published=True))),
+    ),
+    "an emergency before force": (
+        policy.compromised,
+        policy.forced,
+        facts(request=replace(emergency(suspect(FIRST, published=True)), force=True)),
+    ),
+    "an emergency before the overlap": (
+        policy.compromised,
+        policy.within_overlap,
+        facts(publication(age=HOUR), request=emergency(suspect(FIRST, published=True))),
+    ),
+    "force before the overlap": (
+        policy.forced,
+        policy.within_overlap,
+        facts(publication(age=HOUR), request=Request(force=True)),
+    ),
+    "the overlap before due": (
+        policy.within_overlap,
+        policy.due,
+        facts(publication(age=HOUR, expires=NOW)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("earlier", "later", "given"), PAIRS.values(), ids=PAIRS.keys())
+def test_the_earlier_rule_wins(earlier: Rule, later: Rule, given: Facts) -> None:
+    """Both rules have an answer for these facts, and the verdict is the earlier one's."""
+    first, second = earlier(given, NOW), later(given, NOW)
+
+    assert first is not None
+    assert second is not None
+    assert judge(given, NOW) == first
+    assert (first.action, first.reason) != (second.action, second.reason) or first.because != second.because
+
+
+def test_every_rule_but_the_ends_is_compared_with_a_neighbour() -> None:
+    """The order is part of the product: each rule that can be crossed with another one is."""
+    crossed = {rule for earlier, later, _ in PAIRS.values() for rule in (earlier, later)}
+
+    assert set(policy.RULES) - crossed == {policy.fresh}
+
+
+# Suspects: an operator names a role, the first observation makes slots of it.
+
+
+def suspects(given: Facts, role: Role) -> set[tuple[Slot, bool]]:
+    """Tell which slots a role means, and whether applications use them."""
+    request = policy.with_suspects(replace(given, request=Request(Trigger.EMERGENCY, compromised=role)))
+    return {(s.slot, s.published) for s in request.suspects}
+
+
+@pytest.mark.parametrize(
+    ("given", "active", "idle"),
+    [
+        pytest.param(facts(), {(FIRST, True)}, {(OLD, False)}, id="one secret"),
+        pytest.param(facts(publication(holds=OLD, tagged=FIRST)), {(OLD, True)}, {(FIRST, False)}, id="a wrong tag"),
+        pytest.param(pair(publication(), publication(STRING, OLD)), {(FIRST, True), (OLD, True)}, set(), id="a split"),
+        pytest.param(facts(publication(holds=None)), {(FIRST, True)}, {(OLD, False)}, id="drift"),
+        pytest.param(
+            pair(publication(holds=None, tagged=FIRST), publication(STRING, OLD)),
+            {(OLD, True)},
+            {(FIRST, False)},
+            id="drift of one of two",
+        ),
+    ],
+)
+def test_roles_become_slots(given: Facts, active: set[tuple[Slot, bool]], idle: set[tuple[Slot, bool]]) -> None:
+    """The active slot is what applications are given, also when its tag or its value is wrong; the other is idle."""
+    assert suspects(given, Role.ACTIVE) == active
+    assert suspects(given, Role.IDLE) == idle
+    assert suspects(given, Role.BOTH) == active | idle
+
+
+def test_suspects_are_named_once() -> None:
+    """Later observations do not turn the new key into a suspect."""
+    named = Suspect(FIRST, "0ld0ld0ld0ld", published=True)
+    request = Request(Trigger.EMERGENCY, compromised=Role.ACTIVE, suspects=(named,))
+
+    assert policy.with_suspects(facts(request=request)).suspects == (named,)
+
+
+def test_a_suspect_is_known_by_its_fingerprint() -> None:
+    """What is recorded of a suspect is no key."""
+    request = policy.with_suspects(facts(request=Request(compromised=Role.ACTIVE)))
+
+    assert [s.fingerprint for s in request.suspects] == [KEYS[FIRST]]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(facts(request=Request(compromised=Role.BOTH), keys={}), id="keys not listed"),
+        pytest.param(
+            replace(facts(request=Request(compromised=Role.BOTH)), publications=()), id="no readable publication"
+        ),
+    ],
+)
+def test_nobody_is_suspected_of_what_cannot_be_seen(given: Facts) -> None:
+    """Without keys or publications the role waits for a better look."""
+    request = policy.with_suspects(given)
+
+    assert request.suspects == ()
+    assert request.compromised is Role.BOTH
+
+
+# Retirement: when the key published now is to end, once a new one is published.
+
+
+@pytest.mark.parametrize(
+    ("given", "after"),
+    [
+        pytest.param(facts(), None, id="never, unless somebody asked"),
+        pytest.param(facts(publication(retire_after=7 * DAY)), 7 * DAY, id="as the tags ask"),
+        pytest.param(
+            pair(publication(retire_after=7 * DAY), publication(STRING, retire_after=9 * DAY)),
+            9 * DAY,
+            id="as the most patient of two secrets asks",
+        ),
+        pytest.param(
+            facts(publication(retire_after=7 * DAY), request=emergency(suspect(FIRST, published=True), grace=MINUTE)),
+            MINUTE,
+            id="after the grace, when it is compromised",
+        ),
+        pytest.param(
+            facts(request=emergency(suspect(FIRST, published=True), grace=timedelta(0))),
+            timedelta(0),
+            id="at once, when there is no grace",
+        ),
+        pytest.param(
+            facts(request=emergency(suspect(OLD, published=False), grace=MINUTE)),
+            None,
+            id="not because the other key is compromised",
+        ),
+        pytest.param(
+            pair(
+                publication(state=State(staged_slot=OLD, staged_grace=2 * MINUTE)),
+                publication(STRING, state=State(staged_slot=OLD, staged_grace=MINUTE), retire_after=7 * DAY),
+            ),
+            MINUTE,
+            id="after the shortest grace noted with a staged key",
+        ),
+        pytest.param(
+            facts(publication(state=State(staged_slot=OLD, staged_grace=timedelta(0)))),
+            timedelta(0),
+            id="at once, when a staged key was noted with no grace",
+        ),
+    ],
+)
+def test_retirement(given: Facts, after: timedelta | None) -> None:
+    """The published key's end is known when its successor is published."""
+    assert policy.retirement(given, NOW) == (None if after is None else NOW + after)
+
+
+def test_a_verdict_has_the_same_words_for_the_same_facts() -> None:
+    """The order in which secrets were read does not show."""
+    one = pair(publication(paused=True), publication(STRING, paused=True))
+    two = pair(publication(STRING, paused=True), publication(paused=True))
+
+    assert judge(one, NOW) == judge(two, NOW)
+
+
+def test_formats_do_not_matter_to_a_verdict() -> None:
+    """A rule that looked into values would see keys."""
+    assert judge(facts(publication(form=Format.JSON)), NOW) == judge(facts(), NOW)
+
+
+def test_no_overlap_at_all_is_allowed() -> None:
+    """An overlap of nothing promises nothing."""
+    given = replace(facts(publication(age=DUE_AGE)), limits=Limits(overlap=timedelta(0)))
+
+    assert judge(given, NOW).reason is Reason.DUE
