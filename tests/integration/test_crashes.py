@@ -1,0 +1,86 @@
+"""A pass that is killed at any request leaves a world that works, and the next pass finishes the job."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
+
+from simulator.client import ControlClient
+from tests.integration import killable
+from tests.integration.estates import SERVICES, SLOTS, one_account
+
+PASS = ["rotate", "--due", "--json"]
+AZURE = r"vault|management|blob|batch|webpubsub"
+"""The hosts of every request of a pass but those for a token."""
+
+
+def requests(simulator: ControlClient) -> int:
+    """How many requests a pass made to Azure, including those that were answered with a challenge."""
+    return sum("127.0.0.1" not in entry["host"] for entry in simulator.journal())
+
+
+def versions(estate: dict[str, Any]) -> Counter[str]:
+    """How many versions each secret has, asked of the vaults themselves."""
+    found: Counter[str] = Counter()
+    with ManagedIdentityCredential() as credential:
+        for vault in estate["vaults"]:
+            with SecretClient(f"https://{vault['name']}.vault.azure.net", credential) as client:
+                for secret in vault["secrets"]:
+                    listed = client.list_properties_of_secret_versions(secret["name"])
+                    found[f"{vault['name']}/{secret['name']}"] = sum(1 for _ in listed)
+    return found
+
+
+def working(simulator: ControlClient) -> set[str]:
+    """The slots that are published, after checking that every published key opens its account."""
+    rows = simulator.verdict()
+    assert rows
+    assert [] == [row for row in rows if not row["opens"]]
+    return {row["slot"] for row in rows}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("publications", [1, 3])
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_pass_killed_at_any_request_is_finished_by_the_next(
+    simulator: ControlClient, service: str, publications: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before and after each request took effect: published keys work throughout, the next pass ends the same.
+
+    At most one version more than an uninterrupted pass would have written.
+    """
+    estate = one_account(service, publications)
+    monkeypatch.setenv("ROTATION_VAULTS", ",".join(vault["name"] for vault in estate["vaults"]))
+    output = tmp_path / "output"
+    simulator.reset(estate)
+    assert killable.run(PASS, output) == 0, output.read_text()
+    uninterrupted = versions(estate)
+    points = [(n, when) for n in range(requests(simulator)) for when in ("before", "after")]
+
+    killed = 0
+    for n, when in points:
+        simulator.reset(estate)
+        killed += kill_at(simulator, n, when, output)
+        working(simulator)
+        assert killable.run(PASS, output) == 0, (n, when, output.read_text())
+        assert {SLOTS[service][1]} == working(simulator), (n, when)
+        extra = versions(estate) - uninterrupted
+        assert extra.total() <= 1, (n, when, extra)
+
+    assert killed >= len(points) - 4, "a pass makes its requests in no fixed order, but nearly all of them are met"
+
+
+def kill_at(simulator: ControlClient, n: int, when: str, output: Path) -> bool:
+    """Start a pass, kill it with SIGKILL at its request number `n`, and tell whether it got there."""
+    fault = simulator.fault(host=AZURE, path=".", skip=n, times=1, when=when, stall=True)
+    process = killable.start(PASS, output)
+    hit = False
+    while not hit and process.is_alive():
+        hit = simulator.hits(fault, wait=0.2) > 0
+    process.kill()
+    process.join()
+    simulator.lift(fault)
+    return hit

@@ -1,0 +1,359 @@
+"""Whole passes over the production adapters: what changes, what it costs, and what never happens."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotation.model import Action, Reason, Request, Role, Trigger
+from rotation.report import Outcome, Report
+from simulator.client import ControlClient
+from tests.integration.engine import bench
+from tests.integration.estates import NAMES, SERVICES, SLOTS, one_account, publication
+
+EMERGENCY = Request(Trigger.OPERATOR, compromised=Role.ACTIVE, grace=timedelta(0))
+
+
+def only(report: Report) -> Outcome:
+    """The one outcome of a report over one account."""
+    (outcome,) = report.outcomes
+    assert outcome.error is None, outcome.error
+    return outcome
+
+
+def did(outcome: Outcome) -> list[tuple[Action, Reason]]:
+    """What was done, in order, and why."""
+    return [(step.action, step.reason) for step in outcome.steps]
+
+
+def requests(simulator: ControlClient) -> Counter[str]:
+    """How many requests there were beyond sign-in, by what they do."""
+    return Counter(
+        f"{entry['method']} {_kind(entry['host'], entry['path'])}"
+        for entry in simulator.journal()
+        if not entry["sign_in"]
+    )
+
+
+def _kind(host: str, path: str) -> str:
+    if host.startswith("management."):
+        last = path.rsplit("/", 1)[-1]
+        if "operation" in path.lower():
+            return "operation"
+        return last if last in ("listKeys", "regenerateKey", "regenerateKeys") else "account"
+    if ".vault." in host:
+        return "secrets" if path.rstrip("/") == "/secrets" else "secret"
+    return "data plane"
+
+
+def regenerates(simulator: ControlClient) -> int:
+    """How many regenerates reached the service."""
+    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
+
+
+def slots(simulator: ControlClient) -> list[str]:
+    """The slots that are published, after checking that every published key opens its account."""
+    rows = simulator.verdict()
+    assert [] == [row for row in rows if not row["opens"]]
+    return [row["slot"] for row in rows]
+
+
+HAPPY: dict[str, dict[str, int]] = {
+    "storage": {
+        "GET secrets": 1,
+        "GET account": 1,
+        "POST listKeys": 2,
+        "GET secret": 3,
+        "POST regenerateKey": 1,
+        "GET data plane": 1,
+        "PUT secret": 1,
+    },
+    "batch": {
+        "GET secrets": 1,
+        "GET account": 1,
+        "POST listKeys": 2,
+        "GET secret": 3,
+        "POST regenerateKeys": 1,
+        "GET data plane": 1,
+        "PUT secret": 1,
+    },
+    # The regenerate is an operation: it is waited for, and its key is then listed.
+    "webpubsub": {
+        "GET secrets": 1,
+        "GET account": 1,
+        "POST listKeys": 3,
+        "GET secret": 3,
+        "POST regenerateKey": 1,
+        "GET operation": 1,
+        "HEAD data plane": 1,
+        "PUT secret": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_rotation_costs_no_more_requests_than_it_must(simulator: ControlClient, service: str) -> None:
+    """One due account with one publication: one regenerate, one write, and ten requests in all for storage."""
+    estate = one_account(service)
+    simulator.reset(estate)
+    simulator.behave(operation=0)
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert [(Action.ROTATE, Reason.DUE)] == did(outcome)
+    assert HAPPY[service] == dict(requests(simulator))
+    assert requests(simulator).total() <= (10 if service != "webpubsub" else 12)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_three_publications_in_two_vaults_move_together(simulator: ControlClient, service: str) -> None:
+    """One regenerate serves them all, each in its own format, and foreign tags and content types survive."""
+    estate = one_account(service, publications=3)
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+        survey = await work.survey()
+
+    second = SLOTS[service][1]
+    assert [(Action.ROTATE, Reason.DUE)] == did(outcome)
+    assert [second] * 3 == slots(simulator)
+    assert 1 == regenerates(simulator)
+    (group,) = survey.groups
+    assert {"team-one"} == {secret.tags["owner"] for secret in group.secrets}
+    assert {second} == {secret.tags["active-slot"] for secret in group.secrets}
+    assert {"text/x-test"} == {secret.content_type for secret in group.secrets}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_second_pass_finds_nothing_to_do(simulator: ControlClient, service: str) -> None:
+    """The overlap holds the next rotation back, and nothing is written."""
+    estate = one_account(service, publications=3)
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        await work.rotate()
+        simulator.clear_journal()
+        outcome = only(await work.rotate())
+
+    assert ([], Reason.OVERLAP) == (did(outcome), outcome.verdict and outcome.verdict.reason)
+    assert not [entry for entry in simulator.journal() if entry["method"] in ("PUT", "PATCH")]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_key_regenerated_in_the_portal_is_published(simulator: ControlClient, service: str) -> None:
+    """Drift is mended by publishing the live key of the same slot; nothing is regenerated."""
+    estate = one_account(service, publications=3)
+    simulator.reset(estate)
+    first = SLOTS[service][0]
+    simulator.regenerate(NAMES[service], first)
+    assert not any(row["opens"] for row in simulator.verdict())
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert [(Action.REPUBLISH, Reason.DRIFT)] == did(outcome)
+    assert [first] * 3 == slots(simulator)
+    assert 0 == regenerates(simulator)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_wrong_tag_is_corrected_without_a_new_version(simulator: ControlClient, service: str) -> None:
+    """The value tells which slot is published; the tag follows."""
+    first, second = SLOTS[service]
+    estate = one_account(service, created="P5D", expires="P85D", tags={"active-slot": second})
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        before = (await work.survey()).groups[0].secrets[0]
+        outcome = only(await work.rotate())
+        after = (await work.survey()).groups[0].secrets[0]
+
+    assert [(Action.RETAG, Reason.WRONG_TAG)] == did(outcome)
+    assert (first, "team-one") == (after.tags["active-slot"], after.tags["owner"])
+    assert before.created == after.created
+    assert not [entry for entry in simulator.journal() if entry["method"] == "PUT"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_split_group_is_aligned_before_anything_is_regenerated(simulator: ControlClient, service: str) -> None:
+    """The rest follows the slot that was published last, and the overlap begins anew."""
+    first, second = SLOTS[service]
+    estate = one_account(service, publications=3)
+    estate["vaults"][1]["secrets"][0] |= {"slot": second, "created": "P10D", "expires": "P80D"}
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert [(Action.ALIGN, Reason.SPLIT)] == did(outcome)
+    assert outcome.verdict is not None
+    assert Reason.OVERLAP is outcome.verdict.reason
+    assert [second] * 3 == slots(simulator)
+    assert 0 == regenerates(simulator)
+    assert first != second
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_compromised_key_is_replaced_and_retired_at_once(simulator: ControlClient, service: str) -> None:
+    """Without a grace period both keys are new in one pass, although the overlap had not passed."""
+    estate = one_account(service, publications=3, created="PT1H", expires="P89D")
+    simulator.reset(estate)
+    before = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, service)}
+    async with bench(estate) as work:
+        outcome = only(await work.rotate(EMERGENCY))
+
+    after = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, service)}
+    assert [(Action.ROTATE, Reason.COMPROMISED), (Action.RETIRE, Reason.RETIRE_DUE)] == did(outcome)
+    assert not before.items() & after.items()
+    assert [SLOTS[service][1]] * 3 == slots(simulator)
+    assert all(step.broken_promise for step in outcome.steps)
+
+
+async def test_a_compromised_key_lives_on_for_its_grace(simulator: ControlClient) -> None:
+    """The old key works until the grace is over; an ordinary pass then retires it, and a repeat does nothing."""
+    estate = one_account("storage")
+    simulator.reset(estate)
+    request = Request(Trigger.OPERATOR, id="incident-1", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+    before = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, "storage")}
+    async with bench(estate) as work:
+        first = only(await work.rotate(request))
+        repeated = only(await work.rotate(request))
+        meanwhile = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, "storage")}
+        work.clock.ahead = timedelta(minutes=16)
+        swept = only(await work.rotate())
+
+    after = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, "storage")}
+    assert [(Action.ROTATE, Reason.COMPROMISED)] == did(first)
+    assert ([], Reason.ALREADY_DONE) == (did(repeated), repeated.verdict and repeated.verdict.reason)
+    assert before["key1"] == meanwhile["key1"]
+    assert [(Action.RETIRE, Reason.RETIRE_DUE)] == did(swept)
+    assert before["key1"] != after["key1"]
+    assert meanwhile["key2"] == after["key2"]
+    assert ["key2"] == slots(simulator)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_compromised_idle_key_is_replaced_where_it_is(simulator: ControlClient, service: str) -> None:
+    """The idle slot is regenerated; what applications hold stays as it is."""
+    first, second = SLOTS[service]
+    estate = one_account(service, created="PT1H", expires="P89D")
+    simulator.reset(estate)
+    before = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, service)}
+    async with bench(estate) as work:
+        outcome = only(await work.rotate(Request(Trigger.OPERATOR, compromised=Role.IDLE)))
+
+    after = {row["slot"]: row["fingerprint"] for row in fingerprints(simulator, service)}
+    assert [(Action.RETIRE, Reason.COMPROMISED)] == did(outcome)
+    assert before[first] == after[first]
+    assert before[second] != after[second]
+    assert [first] == slots(simulator)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_key_that_is_accepted_late_is_published_only_then(simulator: ControlClient, service: str) -> None:
+    """The pass tries the new key until the service takes it, and publishes it then."""
+    estate = one_account(service)
+    simulator.reset(estate)
+    simulator.behave(propagation=1.5)
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert [(Action.ROTATE, Reason.DUE)] == did(outcome)
+    assert [SLOTS[service][1]] == slots(simulator)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_key_that_is_accepted_too_late_is_staged(simulator: ControlClient, service: str) -> None:
+    """It is noted, not published, and the next pass publishes it without regenerating again."""
+    estate = one_account(service)
+    simulator.reset(estate)
+    simulator.behave(propagation=60)
+    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT1S") as work:
+        (staged,) = (await work.rotate()).outcomes
+        published_meanwhile = slots(simulator)
+        simulator.behave(propagation=0)
+        finished = only(await work.rotate())
+
+    assert ("staged", 1) == (staged.error and staged.error.code, staged.exit_code)
+    assert [SLOTS[service][0]] == published_meanwhile
+    assert [(Action.PUBLISH, Reason.STAGED)] == did(finished)
+    assert [SLOTS[service][1]] == slots(simulator)
+    assert 1 == regenerates(simulator)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        pytest.param({"status": 503, "when": "after"}, None, id="applied but answered 503"),
+        pytest.param({"cut": True, "when": "after"}, None, id="applied but the answer was lost"),
+        pytest.param({"status": 503, "when": "before"}, "unavailable", id="answered 503"),
+        pytest.param({"cut": True, "when": "before"}, "unavailable", id="connection cut"),
+        pytest.param({"status": 429, "retry_after": 1, "when": "before"}, "throttled", id="throttled"),
+        pytest.param({"status": 500, "retry_after": 1, "when": "after"}, None, id="applied but answered 500"),
+    ],
+)
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_regenerate_is_sent_once_whatever_comes_back(
+    simulator: ControlClient, service: str, fault: dict[str, Any], code: str | None
+) -> None:
+    """A lost answer is settled by listing: what was applied is published, what was not is left to the next pass."""
+    estate = one_account(service)
+    simulator.reset(estate)
+    simulator.fault(method="POST", path="(?i)/regenerate", times=1, **fault)
+    async with bench(estate) as work:
+        (outcome,) = (await work.rotate()).outcomes
+
+    assert code == (outcome.error and outcome.error.code)
+    assert 1 == regenerates(simulator)
+    assert [SLOTS[service][0 if code else 1]] == slots(simulator)
+
+
+async def test_a_listing_that_lags_never_brings_a_dead_key_back(simulator: ControlClient) -> None:
+    """The keys that are listed right after a rotation are the old ones; the published one is asked for itself."""
+    estate = one_account("storage", created="PT1H", expires="P89D")
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        await work.rotate(Request(Trigger.OPERATOR, force=True))
+        simulator.behave(list_delay=30)
+        outcome = only(await work.rotate())
+
+    assert [] == did(outcome)
+    assert ["key2"] == slots(simulator)
+
+
+async def test_a_vault_that_cannot_be_listed_holds_every_rotation_up(simulator: ControlClient) -> None:
+    """It may publish the idle slot of any account; the report names it and a person has to act."""
+    estate = one_account("storage", publications=3)
+    simulator.reset(estate)
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/readMetadata/action", "kv-two")
+    async with bench(estate) as work:
+        report = await work.rotate()
+
+    (outcome,) = report.outcomes
+    assert outcome.verdict is not None
+    assert Reason.VAULT_UNSEEN is outcome.verdict.reason
+    assert ["kv-two"] == list(report.problems)
+    assert 3 == report.exit_code
+    assert 0 == regenerates(simulator)
+
+
+async def test_one_failing_account_does_not_stop_the_others(simulator: ControlClient) -> None:
+    """Its failure is one outcome; the others are rotated."""
+    estates = [one_account(service) for service in SERVICES]
+    estate = {
+        "accounts": [account for one in estates for account in one["accounts"]],
+        "vaults": [{"name": "kv-one", "secrets": [publication(s, f"{s}-secret", "key") for s in SERVICES]}],
+    }
+    simulator.reset(estate)
+    simulator.change_account(NAMES["batch"], locked=True)
+    async with bench(estate) as work:
+        report = await work.rotate()
+
+    assert {"changed": 2, "refused": 1} == report.counts()
+    refused = next(o for o in report.outcomes if o.status == "refused")
+    assert refused.verdict is not None
+    assert Reason.READ_ONLY_LOCK is refused.verdict.reason
+    assert NAMES["batch"] in refused.account
+
+
+def fingerprints(simulator: ControlClient, service: str) -> list[dict[str, str]]:
+    """Slot and fingerprint of both keys of a service's account."""
+    account = simulator.account(NAMES[service])
+    return [{"slot": slot, "fingerprint": told["fingerprint"]} for slot, told in account["slots"].items()]
