@@ -116,7 +116,7 @@ class Account:
         """The regenerate that has not ended yet."""
         return next((operation for operation in self.operations.values() if operation.ended is None), None)
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """Every key that this account ever had or promised."""
         had = [key for line in self.slots.values() for key in line.states()]
         return had + [operation.key for operation in self.operations.values() if operation.ended is None]

@@ -6,10 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Kind, Operation, new_key
+from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Operation, new_key
 from simulator.clock import real_time, running_time, stamp
 from simulator.entra import Issuer
-from simulator.wire import Call, Refused, json_answer, request_ids, status_code
+from simulator.formats import connection_string
+from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
 
 ACCEPTED = 202
@@ -62,9 +63,9 @@ def failure(status: int) -> web.Response:
     return refused(status, code, texts.get(status, "The request could not be completed.")).answer
 
 
-def refused(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Refused:
+def refused(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> ServiceError:
     """An ARM error: `{"error": {"code", "message"}}`."""
-    return Refused(json_answer({"error": {"code": code, "message": message}}, status, headers))
+    return ServiceError(json_answer({"error": {"code": code, "message": message}}, status, headers))
 
 
 def _authenticated(world: World, issuer: Issuer, call: Call) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def _authenticated(world: World, issuer: Issuer, call: Call) -> dict[str, Any]:
     return claims
 
 
-def _unauthorized(world: World, code: str, message: str) -> Refused:
+def _unauthorized(world: World, code: str, message: str) -> ServiceError:
     challenge = (
         f'Bearer authorization_uri="https://{world.cloud.challenge_login}/{world.tenant}", '
         f'error="invalid_token", error_description="{message}"'
@@ -126,7 +127,7 @@ def _require(method: str, request: Request, handler: Callable[[Request], web.Res
     return handler(request)
 
 
-def _no_route(request: Request) -> Refused:
+def _no_route(request: Request) -> ServiceError:
     return refused(
         404,
         "InvalidResourceType",
@@ -308,16 +309,6 @@ def _keys_json(
         "primaryConnectionString": connection_string(account, values["Primary"]),
         "secondaryConnectionString": connection_string(account, values["Secondary"]),
     }
-
-
-def connection_string(account: Account, key: str) -> str:
-    """The connection string as the portal shows it; Batch has none."""
-    if account.kind is WEBPUBSUB:
-        return f"Endpoint=https://{account.host};AccessKey={key};Version=1.0;"
-    return (
-        f"DefaultEndpointsProtocol=https;AccountName={account.name};AccountKey={key};"
-        f"EndpointSuffix={account.cloud.storage}"
-    )
 
 
 def _list(request: Request, resource_type: str, group: str | None) -> web.Response:

@@ -12,12 +12,12 @@ from simulator.clock import real_time, running_time
 from simulator.clouds import Address, Plane, locate
 from simulator.entra import Issuer
 from simulator.faults import Fault
-from simulator.journal import Entry
-from simulator.wire import Call, Refused
+from simulator.wire import Call, ServiceError
 from simulator.world import World
 
 FAILURES = {
     Plane.SIGN_IN: entra.failure,
+    Plane.IDENTITY: entra.failure,
     Plane.CONTROL: arm.failure,
     Plane.VAULT: keyvault.failure,
     Plane.BLOB: storage.failure,
@@ -29,7 +29,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 CLIENT_CHECK_SECONDS = 0.2
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """The connection was cut; there is nobody to answer."""
 
 
@@ -41,93 +41,90 @@ class Azure:
         self.issuer = issuer
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request that came through the tunnel."""
-        world = self.world
-        host = request.host.removesuffix(":443")
-        address = locate(host, world.cloud)
+        """Answer one request that came through a tunnel."""
+        address = locate(request.host.removesuffix(":443"), self.world.cloud)
         if address is None:
-            return web.Response(status=421, text=f"{host} is not simulated\n")
-        url = request.rel_url
-        call = Call(
-            method=request.method,
-            host=host.lower(),
-            resource=address.resource,
-            path=url.raw_path,
-            query=url.query,
-            target=request.raw_path,
-            headers=request.headers,
-            body=await request.read(),
-        )
-        challenged = address.plane is Plane.VAULT and keyvault.needs_sign_in(call)
-        sign_in = challenged or address.plane is Plane.SIGN_IN
-        entry = world.journal.open(
-            real_time(),
-            call.method,
-            call.host,
-            call.path,
-            url.raw_query_string,
-            call.headers.get("x-ms-client-request-id"),
-            sign_in=sign_in,
-        )
+            return web.Response(status=421, text=f"{request.host} is not simulated\n")
+        return await self._serve(request, address)
+
+    async def serve_identity(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request to App Service's identity endpoint, which is plain HTTP."""
+        return await self._serve(request, Address(Plane.IDENTITY))
+
+    async def _serve(self, request: web.BaseRequest, address: Address) -> web.StreamResponse:
+        world = self.world
+        call = await _call(request, address)
+        challenged = call.plane is Plane.VAULT and keyvault.needs_sign_in(call)
+        signing_in = challenged or call.plane in (Plane.SIGN_IN, Plane.IDENTITY)
+        entry = world.journal.open(real_time(), call, sign_in=signing_in)
         # A vault's challenge is part of signing in: a fault meant for the request would be spent on it.
         fault = None if challenged else world.faults.claiming(call.method, call.host, call.path)
+        entry.fault = fault.id if fault else None
         started = running_time()
         try:
-            response = await self._answer(world, address, call, fault, entry, request)
-        except ClientGone:
+            await _take_time(world, Plane.SIGN_IN if signing_in else call.plane)
+            response = await self._answer(world, call, fault, request)
+        except ClientGoneError:
             return web.Response()
         finally:
             entry.duration = round(running_time() - started, 6)
         entry.status = response.status
         return response
 
-    async def take_time(self, plane: Plane) -> None:
-        """Wait as long as this plane takes at the moment."""
-        latency = self.world.behaviour.latency
-        named = {Plane.CONTROL: latency.control, Plane.VAULT: latency.vault, Plane.SIGN_IN: latency.sign_in}
-        seconds = named.get(plane, latency.data)
-        if seconds:
-            jitter = random.uniform(-latency.jitter, latency.jitter)  # noqa: S311  # nothing secret depends on it
-            await asyncio.sleep(max(0.0, seconds + jitter))
+    async def _answer(self, world: World, call: Call, fault: Fault | None, request: web.BaseRequest) -> web.Response:
+        if fault is None:
+            return self._handle(world, call)
+        if fault.when == "before":
+            return await _suffer(fault, call.plane, request) or self._handle(world, call)
+        response = self._handle(world, call)
+        return await _suffer(fault, call.plane, request) or response
 
-    async def _answer(
-        self,
-        world: World,
-        address: Address,
-        call: Call,
-        fault: Fault | None,
-        entry: Entry,
-        request: web.BaseRequest,
-    ) -> web.Response:
-        await self.take_time(Plane.SIGN_IN if entry.sign_in else address.plane)
-        if fault:
-            entry.fault = fault.id
-        if fault and fault.when == "before":
-            failed = await _suffer(fault, address.plane, request)
-            if failed:
-                return failed
-        response = self._handle(world, address, call)
-        if fault and fault.when == "after":
-            return await _suffer(fault, address.plane, request) or response
-        return response
-
-    def _handle(self, world: World, address: Address, call: Call) -> web.Response:
+    def _handle(self, world: World, call: Call) -> web.Response:
         try:
-            match address.plane:
-                case Plane.SIGN_IN:
-                    return entra.answer(world, self.issuer, call)
-                case Plane.CONTROL:
-                    return arm.answer(world, self.issuer, call)
-                case Plane.VAULT:
-                    return keyvault.answer(world, self.issuer, call)
-                case Plane.BLOB | Plane.QUEUE:
-                    return storage.answer(world, address.plane, call)
-                case Plane.BATCH:
-                    return batch.answer(world, call)
-                case Plane.WEBPUBSUB:
-                    return webpubsub.answer(world, call)
-        except Refused as refusal:
-            return refusal.answer
+            return self._service(world, call)
+        except ServiceError as error:
+            return error.answer
+
+    def _service(self, world: World, call: Call) -> web.Response:  # noqa: PLR0911  # one line per service
+        match call.plane:
+            case Plane.SIGN_IN:
+                return entra.answer(world, self.issuer, call)
+            case Plane.IDENTITY:
+                return entra.managed_identity(world, self.issuer, call)
+            case Plane.CONTROL:
+                return arm.answer(world, self.issuer, call)
+            case Plane.VAULT:
+                return keyvault.answer(world, self.issuer, call)
+            case Plane.BLOB | Plane.QUEUE:
+                return storage.answer(world, call)
+            case Plane.BATCH:
+                return batch.answer(world, call)
+            case Plane.WEBPUBSUB:
+                return webpubsub.answer(world, call)
+
+
+async def _call(request: web.BaseRequest, address: Address) -> Call:
+    url = request.rel_url
+    return Call(
+        plane=address.plane,
+        resource=address.resource,
+        method=request.method,
+        host=request.host.removesuffix(":443").lower(),
+        path=url.raw_path,
+        query=url.query,
+        target=request.raw_path,
+        headers=request.headers,
+        body=await request.read(),
+    )
+
+
+async def _take_time(world: World, plane: Plane) -> None:
+    latency = world.behaviour.latency
+    named = {Plane.CONTROL: latency.control, Plane.VAULT: latency.vault, Plane.SIGN_IN: latency.sign_in}
+    seconds = named.get(plane, latency.data)
+    if seconds:
+        jitter = random.uniform(-latency.jitter, latency.jitter)  # noqa: S311  # nothing secret depends on it
+        await asyncio.sleep(max(0.0, seconds + jitter))
 
 
 async def _suffer(fault: Fault, plane: Plane, request: web.BaseRequest) -> web.Response | None:
@@ -135,7 +132,7 @@ async def _suffer(fault: Fault, plane: Plane, request: web.BaseRequest) -> web.R
     fault.strike()
     if fault.cut:
         _cut(request)
-        raise ClientGone
+        raise ClientGoneError
     if fault.stall:
         await _hold(fault, request)
         return None
@@ -169,7 +166,7 @@ async def _hold(fault: Fault, request: web.BaseRequest) -> None:
     """Wait until the fault is lifted or the client has gone."""
     while not fault.lifted.is_set():
         if request.transport is None or request.transport.is_closing():
-            raise ClientGone
+            raise ClientGoneError
         try:
             await asyncio.wait_for(fault.lifted.wait(), CLIENT_CHECK_SECONDS)
         except TimeoutError:

@@ -5,7 +5,7 @@ from aiohttp import web
 from simulator.accounts import BATCH
 from simulator.clock import running_time
 from simulator.signatures import batch_string_to_sign, is_recent, matches, shared_key
-from simulator.wire import Call, Refused, json_answer, request_ids, status_code
+from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
 
 KIND = "application/json;odata=minimalmetadata"
@@ -16,8 +16,8 @@ def answer(world: World, call: Call) -> web.Response:
     try:
         _authenticate(world, call)
         response = _route(call)
-    except Refused as refusal:
-        response = refusal.answer
+    except ServiceError as error:
+        response = error.answer
     response.headers.update({**request_ids(call), "DataServiceVersion": "3.0"})
     return response
 
@@ -28,14 +28,14 @@ def failure(status: int) -> web.Response:
     return refused(status, codes.get(status, status_code(status)), "The request could not be completed.").answer
 
 
-def refused(status: int, code: str, message: str) -> Refused:
+def refused(status: int, code: str, message: str) -> ServiceError:
     """A Batch error, in the form of OData."""
     body = {
         "odata.metadata": "https://batch.azure.com/$metadata#Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element",
         "code": code,
         "message": {"lang": "en-US", "value": message},
     }
-    return Refused(json_answer(body, status, kind=KIND))
+    return ServiceError(json_answer(body, status, kind=KIND))
 
 
 def _authenticate(world: World, call: Call) -> None:
@@ -56,7 +56,7 @@ def _authenticate(world: World, call: Call) -> None:
         raise _authentication_failed()
 
 
-def _authentication_failed() -> Refused:
+def _authentication_failed() -> ServiceError:
     return refused(
         403,
         "AuthenticationFailed",

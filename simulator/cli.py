@@ -19,7 +19,7 @@ from simulator.certificates import Authority
 from simulator.control import Control
 from simulator.entra import Issuer
 from simulator.environment import environment, write_environment
-from simulator.estate import BadEstate
+from simulator.estate import EstateError
 from simulator.server import Server
 from simulator.world import World
 
@@ -105,8 +105,8 @@ async def _running(world: World, port: int) -> AsyncIterator[dict[str, str]]:
 
 def _world(path: Path | None) -> World:
     try:
-        return estates.build(json.loads(path.read_text()) if path else estates.DEFAULT_ESTATE)
-    except BadEstate as bad:
+        return estates.build(json.loads(path.read_text()) if path else estates.default_estate())
+    except EstateError as bad:
         complaints = bad.complaints
     except ValueError as error:
         complaints = [f"not JSON: {error}"]

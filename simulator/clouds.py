@@ -8,6 +8,7 @@ class Plane(StrEnum):
     """What a request is for; latency and default fault bodies are chosen by it."""
 
     SIGN_IN = "sign_in"
+    IDENTITY = "identity"
     CONTROL = "control"
     VAULT = "vault"
     BLOB = "blob"
@@ -99,15 +100,12 @@ def locate(host: str, cloud: Cloud) -> Address | None:
     if host == cloud.management:
         return Address(Plane.CONTROL)
     resource, _, domain = host.partition(".")
-    if domain == cloud.vault:
-        return Address(Plane.VAULT, resource)
-    if domain == f"blob.{cloud.storage}":
-        return Address(Plane.BLOB, resource)
-    if domain == f"queue.{cloud.storage}":
-        return Address(Plane.QUEUE, resource)
-    if domain == cloud.webpubsub:
-        return Address(Plane.WEBPUBSUB, resource)
+    planes = {
+        cloud.vault: Plane.VAULT,
+        f"blob.{cloud.storage}": Plane.BLOB,
+        f"queue.{cloud.storage}": Plane.QUEUE,
+        cloud.webpubsub: Plane.WEBPUBSUB,
+    }
     region, _, rest = domain.partition(".")
-    if region and rest == cloud.batch:
-        return Address(Plane.BATCH, resource)
-    return None
+    plane = Plane.BATCH if region and rest == cloud.batch else planes.get(domain)
+    return Address(plane, resource) if plane else None

@@ -1,31 +1,29 @@
 """The control API: plain HTTP on the simulator's own port, for tests, the demo and App Service's identity."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from simulator import estate as estates
-from simulator import keyvault
 from simulator.accounts import Account, new_key
 from simulator.azure import Azure
 from simulator.clock import real_time, running_time, stamp
-from simulator.clouds import Plane
-from simulator.entra import managed_identity
-from simulator.estate import BadEstate, Reader, read_account, read_secret
-from simulator.faults import BadFault, Fault
+from simulator.estate import EstateError, read_account, read_secret
+from simulator.faults import Fault, FaultError
+from simulator.reader import Reader
 from simulator.verdict import verdict
-from simulator.wire import Call
 from simulator.world import Denial, World
 
 LONGEST_WAIT = 60.0
 IDENTITY_PATH = "/msi/token"
 
 
-class Wrong(Exception):
+class RequestError(Exception):
     """The control request cannot be done; answered with its status and complaints."""
 
     def __init__(self, status: int, *complaints: str) -> None:
@@ -48,18 +46,19 @@ class Control:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one plain HTTP request."""
         if request.raw_path.startswith("http://"):
-            return self._refuse(request)
+            self._world.journal.refuse(real_time(), request.method, request.host)
+            return web.Response(status=502, text=f"{request.host} is not simulated\n")
         if request.path == IDENTITY_PATH:
-            return await self._identity(request)
+            return await self._azure.serve_identity(request)
         body = await request.read()
         try:
             return web.json_response(await self._route(request, json.loads(body) if body else None))
         except ValueError as error:
             return web.json_response({"complaints": [f"body: {error}"]}, status=400)
-        except Wrong as wrong:
+        except RequestError as wrong:
             return web.json_response({"complaints": wrong.complaints}, status=wrong.status)
 
-    async def _route(self, request: web.BaseRequest, told: Any) -> object:  # noqa: ANN401  # any JSON
+    async def _route(self, request: web.BaseRequest, told: object) -> object:  # noqa: C901, PLR0911  # the routes
         match (request.method, *request.path.strip("/").split("/")):
             case ("GET", "healthz"):
                 return {"status": "ready"}
@@ -86,34 +85,7 @@ class Control:
                 return self._accounts(request.method, rest, told)
             case (_, "vaults", *rest):
                 return self._vaults(request.method, rest, told)
-        raise Wrong(404, f"{request.method} {request.path} is no control request")
-
-    def _refuse(self, request: web.BaseRequest) -> web.Response:
-        host = request.host.lower()
-        entry = self._world.journal.open(real_time(), request.method, host, request.path, "", None, sign_in=False)
-        entry.status, entry.duration = 502, 0.0
-        return web.Response(status=502, text=f"{host} is not simulated\n")
-
-    async def _identity(self, request: web.BaseRequest) -> web.Response:
-        world = self._world
-        client_request_id = request.headers.get("x-ms-client-request-id")
-        entry = world.journal.open(
-            real_time(),
-            request.method,
-            request.host,
-            request.path,
-            request.rel_url.raw_query_string,
-            client_request_id,
-            sign_in=True,
-        )
-        started = running_time()
-        await self._azure.take_time(Plane.SIGN_IN)
-        call = Call(
-            request.method, request.host, "", request.path, request.query, request.raw_path, request.headers, b""
-        )
-        response = managed_identity(world, self._azure.issuer, call)
-        entry.status, entry.duration = response.status, round(running_time() - started, 6)
-        return response
+        raise RequestError(404, f"{request.method} {request.path} is no control request")
 
     async def _faults(self, request: web.BaseRequest, rest: list[str], told: object) -> object:
         faults = self._world.faults
@@ -123,18 +95,18 @@ class Control:
             case ("POST",):
                 try:
                     return faults.add(_object(told)).as_json()
-                except BadFault as error:
-                    raise Wrong(400, str(error)) from error
+                except FaultError as error:
+                    raise RequestError(400, str(error)) from error
             case ("DELETE",):
                 faults.lift_all()
                 return {}
             case ("GET", fault_id):
-                return await _watched(_found(faults.get(fault_id), fault_id), _number(request, "wait", 0))
+                return await _watched(_found(faults.get(fault_id), fault_id), _number(request, "wait", 0.0))
             case ("DELETE", fault_id):
                 _found(faults.get(fault_id), fault_id)
                 faults.lift(fault_id)
                 return {}
-        raise Wrong(405, "faults: GET, POST or DELETE")
+        raise RequestError(405, "faults: GET, POST or DELETE")
 
     def _behaviour(self) -> dict[str, Any]:
         return asdict(self._world.behaviour)
@@ -145,7 +117,7 @@ class Control:
         _assign(behaviour, {name: value for name, value in told.items() if name != "latency"}, "", complaints)
         _assign(behaviour.latency, told.get("latency", {}), "latency.", complaints)
         if complaints:
-            raise Wrong(400, *complaints)
+            raise RequestError(400, *complaints)
         self._world.clock.offset = behaviour.clock_offset
         return self._behaviour()
 
@@ -154,7 +126,7 @@ class Control:
         if method == "POST":
             denial = _object(told)
             if not isinstance(denial.get("action"), str):
-                raise Wrong(400, "action: has to be text")
+                raise RequestError(400, "action: has to be text")
             world.denials.append(Denial(denial["action"], denial.get("scope")))
         elif method == "DELETE":
             world.denials.clear()
@@ -165,9 +137,9 @@ class Control:
 
     def _reset(self, told: object) -> dict[str, Any]:
         try:
-            world = estates.build(estates.DEFAULT_ESTATE if told is None else told)
-        except BadEstate as bad:
-            raise Wrong(400, *bad.complaints) from bad
+            world = estates.build(estates.default_estate() if told is None else told)
+        except EstateError as bad:
+            raise RequestError(400, *bad.complaints) from bad
         self._former_keys += _keys_of(self._world)
         self._world.faults.lift_all()
         self._azure.world = world
@@ -190,10 +162,10 @@ class Control:
                 account = _found(world.account(name), name)
                 slot = _object(told).get("slot")
                 if slot not in account.slots:
-                    raise Wrong(400, f"slot: has to be one of {', '.join(account.slots)}")
+                    raise RequestError(400, f"slot: has to be one of {', '.join(account.slots)}")
                 account.slots[slot].become(new_key(account.kind, world.clock.now(), world.key_from()), running_time())
                 return _shown(world, account)
-        raise Wrong(404, "accounts: not a control request")
+        raise RequestError(404, "accounts: not a control request")
 
     def _vaults(self, method: str, rest: list[str], told: object) -> object:
         world = self._world
@@ -207,13 +179,13 @@ class Control:
             case ("POST", name, "secrets"):
                 vault = _found(world.vault(name), name)
                 return self._add(told, lambda reader: read_secret(world, vault, reader, running_time()))
-        raise Wrong(404, "vaults: not a control request")
+        raise RequestError(404, "vaults: not a control request")
 
     def _add(self, told: object, read: Callable[[Reader], None]) -> dict[str, Any]:
         complaints: list[str] = []
         read(Reader(told, "", complaints))
         if complaints:
-            raise Wrong(400, *complaints)
+            raise RequestError(400, *complaints)
         return {}
 
 
@@ -223,7 +195,7 @@ def vault_urls(world: World) -> list[str]:
 
 
 def _keys_of(world: World) -> list[str]:
-    return [key.value for account in world.accounts.values() for key in account.keys()]
+    return [key.value for account in world.accounts.values() for key in account.all_keys()]
 
 
 def _shown(world: World, account: Account) -> dict[str, Any]:
@@ -249,22 +221,20 @@ def _shown(world: World, account: Account) -> dict[str, Any]:
 
 async def _watched(fault: Fault, wait: float) -> dict[str, Any]:
     if wait and not fault.hits:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(fault.hit.wait(), min(wait, LONGEST_WAIT))
-        except TimeoutError:
-            pass
     return fault.as_json()
 
 
 def _found(thing: Any, name: str) -> Any:  # noqa: ANN401  # gives back what it was given
     if thing is None:
-        raise Wrong(404, f"{name} is not there")
+        raise RequestError(404, f"{name} is not there")
     return thing
 
 
 def _object(told: object) -> dict[str, Any]:
     if not isinstance(told, dict):
-        raise Wrong(400, "body: has to be an object")
+        raise RequestError(400, "body: has to be an object")
     return told
 
 
@@ -272,7 +242,7 @@ def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa
     try:
         return type(default)(request.query.get(name, default))
     except ValueError as error:
-        raise Wrong(400, f"{name}: has to be a number") from error
+        raise RequestError(400, f"{name}: has to be a number") from error
 
 
 def _assign(target: object, told: dict[str, Any], place: str, complaints: list[str]) -> None:
@@ -288,5 +258,5 @@ def _assign(target: object, told: dict[str, Any], place: str, complaints: list[s
 def _change(target: object, told: dict[str, Any], names: tuple[str, ...]) -> None:
     for name, value in told.items():
         if name not in names or not isinstance(value, bool):
-            raise Wrong(400, f"{name}: is not known, or not true or false")
+            raise RequestError(400, f"{name}: is not known, or not true or false")
         setattr(target, name, value)

@@ -147,7 +147,7 @@ def _token(world: World, issuer: Issuer, call: Call) -> web.Response:
 
 
 def _refusal(status: int, error: str, description: str) -> web.Response:
-    codes = [int(description.split(":")[0].removeprefix("AADSTS"))]
+    codes = [int(description.split(":", maxsplit=1)[0].removeprefix("AADSTS"))]
     return json_answer(
         {
             "error": error,

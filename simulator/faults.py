@@ -66,7 +66,7 @@ class Fault:
         }
 
 
-class BadFault(ValueError):
+class FaultError(ValueError):
     """The description of a fault does not say one thing clearly."""
 
 
@@ -94,7 +94,7 @@ class Faults:
         self._ids = itertools.count(1)
 
     def add(self, told: dict[str, Any]) -> Fault:
-        """A new fault from its JSON description; raises BadFault with every complaint."""
+        """A new fault from its JSON description; raises FaultError with every complaint."""
         complaints = [f"{name}: unknown" for name in told if name not in FIELDS]
         complaints += [
             f"{name}: wrong type"
@@ -108,11 +108,11 @@ class Faults:
         if told.get("when", "before") not in ("before", "after"):
             complaints.append("when: before or after")
         if complaints:
-            raise BadFault("; ".join(complaints))
+            raise FaultError("; ".join(complaints))
         try:
             host, path = (re.compile(told.get(name) or "", re.IGNORECASE) for name in ("host", "path"))
         except re.error as error:
-            raise BadFault(f"host or path is not a regular expression: {error}") from error
+            raise FaultError(f"host or path is not a regular expression: {error}") from error
         method = told.get("method")
         fault = Fault(
             id=f"fault-{next(self._ids)}",

@@ -1,10 +1,14 @@
 """The journal: one entry for every request, without bodies, headers, tokens or signatures."""
 
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from simulator.wire import Call
+
 SECRET_PARAMETERS = frozenset({"sig", "token", "access_token", "client_secret"})
+NOT_SIMULATED = 502
 
 
 @dataclass(slots=True)
@@ -15,17 +19,13 @@ class Entry:
     time: float
     method: str
     host: str
-    path: str
-    query: str
-    client_request_id: str | None
-    sign_in: bool
+    path: str = ""
+    query: str = ""
+    client_request_id: str | None = None
+    sign_in: bool = False
     status: int | None = None
     duration: float | None = None
     fault: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The entry as the control API shows it."""
-        return asdict(self)
 
 
 class Journal:
@@ -35,30 +35,32 @@ class Journal:
         self._entries: list[Entry] = []
         self._count = 0
 
-    def open(
-        self,
-        time: float,
-        method: str,
-        host: str,
-        path: str,
-        query: str,
-        client_request_id: str | None,
-        *,
-        sign_in: bool,
-    ) -> Entry:
+    def open(self, time: float, call: Call, *, sign_in: bool) -> Entry:
         """Write down a request that has just arrived; `time` is in Unix seconds."""
-        self._count += 1
-        entry = Entry(self._count, time, method, host, path, _public(query), client_request_id, sign_in)
-        self._entries.append(entry)
-        return entry
+        request_id = call.headers.get("x-ms-client-request-id")
+        query = _public(call.target.partition("?")[2])
+        return self._add(Entry(self._next(), time, call.method, call.host, call.path, query, request_id, sign_in))
+
+    def refuse(self, time: float, method: str, host: str) -> None:
+        """Write down a request to a host that is not simulated."""
+        self._add(Entry(self._next(), time, method, host.lower(), status=NOT_SIMULATED, duration=0.0))
 
     def since(self, n: int) -> list[dict[str, Any]]:
         """The entries numbered above `n`, oldest first."""
-        return [entry.as_json() for entry in self._entries if entry.n > n]
+        first = bisect_right(self._entries, n, key=lambda entry: entry.n)
+        return [asdict(entry) for entry in self._entries[first:]]
 
     def clear(self) -> None:
         """Forget the entries; the numbers go on."""
         self._entries.clear()
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+    def _add(self, entry: Entry) -> Entry:
+        self._entries.append(entry)
+        return entry
 
 
 def _public(query: str) -> str:

@@ -13,7 +13,7 @@ from aiohttp import web
 from simulator.clock import real_time, running_time
 from simulator.entra import Issuer
 from simulator.vaults import Secret, State, Vault, Version
-from simulator.wire import Call, Refused, json_answer, request_ids, status_code
+from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
 
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
@@ -74,8 +74,8 @@ def _answer(world: World, vault: Vault, issuer: Issuer, call: Call) -> web.Respo
         if "api-version" not in call.query:
             raise refused(400, "BadParameter", "The api-version query parameter is missing.")
         return _route(Request(world, vault, call, client))
-    except Refused as refusal:
-        return refusal.answer
+    except ServiceError as error:
+        return error.answer
 
 
 def needs_sign_in(call: Call) -> bool:
@@ -93,12 +93,12 @@ def failure(status: int) -> web.Response:
     return refused(status, code, texts.get(status, "The request could not be completed.")).answer
 
 
-def refused(status: int, code: str, message: str, inner: str | None = None, **headers: str) -> Refused:
+def refused(status: int, code: str, message: str, inner: str | None = None, **headers: str) -> ServiceError:
     """A Key Vault error: `{"error": {"code", "message", "innererror"?}}`."""
     error: dict[str, Any] = {"code": code, "message": message}
     if inner:
         error["innererror"] = {"code": inner}
-    return Refused(json_answer({"error": error}, status, headers))
+    return ServiceError(json_answer({"error": error}, status, headers))
 
 
 def _authenticated(world: World, issuer: Issuer, call: Call) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _authenticated(world: World, issuer: Issuer, call: Call) -> dict[str, Any]:
     return claims
 
 
-def _challenge(world: World, message: str) -> Refused:
+def _challenge(world: World, message: str) -> ServiceError:
     where = f"https://{world.cloud.challenge_login}/{world.tenant}"
     challenge = f'Bearer authorization="{where}", resource="https://{world.cloud.vault}"'
     return refused(401, "Unauthorized", message, **{"WWW-Authenticate": challenge})
@@ -147,7 +147,7 @@ def _permit(request: Request, right: str, name: str | None = None) -> None:
     )
 
 
-def _route(request: Request) -> web.Response:
+def _route(request: Request) -> web.Response:  # noqa: C901, PLR0911  # the routes, one by one
     match (request.call.method, *request.call.segments):
         case ("GET", "secrets"):
             return _list(request)
@@ -402,7 +402,7 @@ def _deleted(request: Request, name: str) -> State:
     return state
 
 
-def _not_found(name: str) -> Refused:
+def _not_found(name: str) -> ServiceError:
     return refused(
         404,
         "SecretNotFound",

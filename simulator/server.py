@@ -1,7 +1,8 @@
 """The door: one port that is a proxy to Azure's host names, and plain HTTP for everything else."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import cast
 
 from aiohttp import web
@@ -83,9 +84,17 @@ class Server:
     def __init__(self, azure: Azure, control: Control, authority: Authority) -> None:
         self.azure = azure
         self.authority = authority
-        self._http = [web.Server(handler, access_log=None) for handler in (azure.serve, control.serve)]
+        self._tunnelled = _http(azure.serve)
+        self._plain = _http(control.serve)
         self._listener: asyncio.Server | None = None
-        self.tunnelled, self.plain = (cast("Callable[[], asyncio.Protocol]", server) for server in self._http)
+
+    def tunnelled(self) -> asyncio.Protocol:
+        """The protocol of a connection that came through a tunnel."""
+        return self._tunnelled()
+
+    def plain(self) -> asyncio.Protocol:
+        """The protocol of any other connection."""
+        return self._plain()
 
     async def start(self, port: int) -> int:
         """Listen; the port that was taken (0 asks for a free one)."""
@@ -99,14 +108,12 @@ class Server:
         self.azure.world.faults.lift_all()
         if self._listener:
             self._listener.close()
-        for server in self._http:
+        for server in (self._tunnelled, self._plain):
             await server.shutdown(GRACE_SECONDS)
 
     def refuse(self, host: str, transport: asyncio.Transport) -> None:
         """Turn down a tunnel to a host that is not played here, and write it down."""
-        world = self.azure.world
-        entry = world.journal.open(real_time(), "CONNECT", host.lower(), "", "", None, sign_in=False)
-        entry.status, entry.duration = 502, 0.0
+        self.azure.world.journal.refuse(real_time(), "CONNECT", host)
         text = f"{host} is not simulated\n".encode()
         transport.write(
             b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -114,3 +121,8 @@ class Server:
             + text
         )
         transport.close()
+
+
+def _http(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    request = partial(web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=LARGEST_BODY)
+    return web.Server(handler, access_log=None, request_factory=request)

@@ -10,7 +10,7 @@ from simulator.accounts import STORAGE, Account, Blob, Container
 from simulator.clock import running_time
 from simulator.clouds import Plane
 from simulator.signatures import is_recent, matches, shared_key, storage_string_to_sign
-from simulator.wire import Call, Refused, request_ids, status_code
+from simulator.wire import Call, ServiceError, request_ids, status_code
 from simulator.world import World
 
 SERVICE_PROPERTIES = (
@@ -26,12 +26,12 @@ SERVICE_PROPERTIES = (
 )
 
 
-def answer(world: World, plane: Plane, call: Call) -> web.Response:
+def answer(world: World, call: Call) -> web.Response:
     """Answer a request to the blob or queue service of a storage account."""
     try:
-        response = _route(world, plane, _authenticated(world, call), call)
-    except Refused as refusal:
-        response = refusal.answer
+        response = _route(world, _authenticated(world, call), call)
+    except ServiceError as error:
+        response = error.answer
     response.headers.update({**request_ids(call), "x-ms-version": call.headers.get("x-ms-version", "2021-12-02")})
     return response
 
@@ -42,13 +42,13 @@ def failure(status: int) -> web.Response:
     return refused(status, codes.get(status, status_code(status)), "The request could not be completed.").answer
 
 
-def refused(status: int, code: str, message: str) -> Refused:
+def refused(status: int, code: str, message: str) -> ServiceError:
     """A Storage error: XML, with the code in a header too."""
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
     )
     headers = {"x-ms-error-code": code, "Content-Type": "application/xml"}
-    return Refused(web.Response(status=status, body=body.encode(), headers=headers))
+    return ServiceError(web.Response(status=status, body=body.encode(), headers=headers))
 
 
 def _authenticated(world: World, call: Call) -> Account:
@@ -77,18 +77,18 @@ def _authenticated(world: World, call: Call) -> Account:
     return account
 
 
-def _route(world: World, plane: Plane, account: Account, call: Call) -> web.Response:
+def _route(world: World, account: Account, call: Call) -> web.Response:
     match (call.method, call.query.get("restype"), call.query.get("comp")):
         case ("GET", "service", "properties"):
             return _xml(SERVICE_PROPERTIES)
-        case ("GET" | "HEAD", "account", "properties") if plane is Plane.BLOB:
+        case ("GET" | "HEAD", "account", "properties") if call.plane is Plane.BLOB:
             headers = {
                 "x-ms-sku-name": "Standard_LRS",
                 "x-ms-account-kind": "StorageV2",
                 "x-ms-is-hns-enabled": "false",
             }
             return web.Response(status=200, headers=headers)
-    if plane is Plane.BLOB:
+    if call.plane is Plane.BLOB:
         container, _, blob = call.path.strip("/").partition("/")
         if blob:
             return _blob(world, _existing(account, container), unquote(blob), call)

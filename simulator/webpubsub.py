@@ -5,7 +5,7 @@ from aiohttp import web
 from simulator.accounts import WEBPUBSUB, Account
 from simulator.clock import running_time
 from simulator.signatures import web_pubsub_token_is_valid
-from simulator.wire import Call, Refused, json_answer, request_ids, status_code
+from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
 
 
@@ -13,8 +13,8 @@ def answer(world: World, call: Call) -> web.Response:
     """Answer a request to a Web PubSub service."""
     try:
         response = _answer(world, call)
-    except Refused as refusal:
-        response = refusal.answer
+    except ServiceError as error:
+        response = error.answer
     response.headers.update(request_ids(call))
     return response
 
@@ -36,7 +36,7 @@ def _answer(world: World, call: Call) -> web.Response:
 
 def _authenticate(account: Account, call: Call) -> None:
     if not account.shared_keys or not web_pubsub_token_is_valid(call, account.accepted(running_time())):
-        raise Refused(web.Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{account.host}"'}))
+        raise ServiceError(web.Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{account.host}"'}))
 
 
 def _route(call: Call) -> web.Response:

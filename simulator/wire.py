@@ -10,14 +10,17 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from simulator.clouds import Plane
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to one service; `path` is as sent, still percent-encoded."""
 
+    plane: Plane
+    resource: str
     method: str
     host: str
-    resource: str
     path: str
     query: Mapping[str, str]
     target: str
@@ -42,7 +45,7 @@ class Call:
             return None
 
 
-class Refused(Exception):
+class ServiceError(Exception):
     """The service answers with an error; carries the whole answer."""
 
     def __init__(self, answer: web.Response) -> None:

@@ -1,7 +1,6 @@
 """The world that is simulated: the estate, how it behaves at the moment, and what was asked of it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from simulator.accounts import Account, Operation
 from simulator.clock import Clock, running_time
