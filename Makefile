@@ -4,11 +4,12 @@
 
 VENV := .venv/bin
 STAMP := .venv/.ready
+EMULATOR := node_modules/.ready
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
-setup: $(STAMP) ## make .venv with everything that is locked
+setup: $(STAMP) $(EMULATOR) ## make .venv and node_modules with everything that is locked
 
 $(STAMP): requirements.txt tests/requirements.txt .ci/python
 	@python="$$(sh .ci/python)"; \
@@ -18,6 +19,16 @@ $(STAMP): requirements.txt tests/requirements.txt .ci/python
 	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.txt
 	@touch $@
 	@echo "setup: ready"
+
+$(EMULATOR): package.json package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo "setup: no Node.js found; going on without Azurite, so the tests of leases on blobs are skipped"; \
+	elif echo "setup: installing the storage emulator Azurite (about 15 seconds)"; \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; then \
+		touch $@; \
+	else \
+		echo "setup: npm could not install Azurite; going on without it, so the tests of leases on blobs are skipped"; \
+	fi
 
 demo: setup ## rotate the keys of a simulated estate while applications read along
 	@$(VENV)/python -m examples.demo
@@ -34,4 +45,4 @@ lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock
 
 clean: ## remove what the other targets made
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
