@@ -1,0 +1,291 @@
+"""The operator's command line: arguments in, one command, its answer out."""
+
+import asyncio
+import logging
+import os
+import sys
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Annotated, TypeAlias, TypeVar
+
+import typer
+from typer.exceptions import TyperException
+
+from rotation import commands, tags
+from rotation.commands import Desk, Ledger
+from rotation.console import Answer, Voice, failure
+from rotation.doctor import examine
+from rotation.durations import parse_duration
+from rotation.errors import RotationError, Unexpected
+from rotation.model import AccountId, Format, Request, Role, SecretRef, Trigger
+from rotation.settings import Settings
+
+PROGRAM = "python -m rotation"
+INTERRUPTED = 130
+
+T = TypeVar("T")
+
+
+def _verbatim(*lines: str) -> str:
+    """Lines that help shows as they are; the sign in front keeps them from being joined and wrapped."""
+    return "\n".join(("\b", *lines))
+
+
+def _examples(*lines: str) -> str:
+    return _verbatim("Example:" if len(lines) == 1 else "Examples:", *(f"  {PROGRAM} {line}" for line in lines))
+
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Keep the access keys of Azure Batch, Storage and Web PubSub accounts young.\n\n"
+    "The settings come from the environment, above all ROTATION_VAULTS; `doctor` checks them.",
+    epilog=_verbatim(
+        "Exit codes:",
+        "  0  fine",
+        "  1  waiting helps: the same command later, or the next sweep, goes on",
+        "  2  the arguments or the settings are wrong",
+        "  3  a person must act; the answer says how",
+        "130  interrupted; the answer says what is not finished",
+    )
+    + "\n\n"
+    + _examples("doctor", "status", "rotate kv-orders/storage-key --dry-run"),
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    # Plain text wherever it goes, and no stack trace that shows what variables hold, such as keys.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Refs: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="VAULT/SECRET", help="Secrets whose accounts are meant; every account without any."),
+]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
+
+
+@app.command(epilog=_examples("plan kv-orders/storage-key"))
+def plan(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002  # an option is a flag
+    """Say what a pass would do; change nothing.
+
+    Each account gets a full look: its properties, both keys, every secret that publishes it.
+    """
+    chosen = _refs(refs)
+    return _run(lambda desk: commands.plan(desk, chosen), as_json=as_json)
+
+
+@app.command(epilog=_examples("status --json"))
+def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002  # an option is a flag
+    """Say how each account stands.
+
+    The tags tell the active slot, the age of its key, its expiry and what is due; no value is read.
+    `audit` takes a full look.
+    """
+    chosen = _refs(refs)
+    return _run(lambda desk: commands.status(desk, chosen), as_json=as_json)
+
+
+@app.command(
+    epilog=_examples(
+        "rotate kv-orders/storage-key", "rotate --due", "rotate kv-orders/storage-key --compromised active --grace PT1H"
+    )
+)
+def rotate(  # noqa: PLR0913  # what an operator may ask for
+    refs: Annotated[
+        list[str] | None, typer.Argument(metavar="VAULT/SECRET", help="Secrets whose accounts are to be rotated.")
+    ] = None,
+    *,
+    due: Annotated[
+        bool, typer.Option("--due", help="Take every account that has something to do by its tags.")
+    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Take every account, for a full look at each.")] = False,
+    compromised: Annotated[
+        Role | None,
+        typer.Option(help="Replace the key that applications use (active), the other (idle) or both, overlap or not."),
+    ] = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="How long a compromised active key lives on, such as PT15M or PT0S; ROTATION_GRACE otherwise.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Rotate now, even if a key that is still promised stops working.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")] = False,
+    request_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Give an earlier id again to repeat a request without doing it twice."),
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before --force or --compromised on more than one account.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Make and publish new keys where they are due.
+
+    What disagrees between a vault and an account is mended first.
+    An account is left alone while its previous key is promised to applications.
+    The answer says until when the previous key works.
+    """
+    chosen = _refs(refs)
+    _check_selection(chosen, due=due, every=every)
+    _check_urgency(compromised, grace, force=force, due=due)
+    lifetime = None if grace is None else _parsed("--grace", parse_duration, grace)
+    asked = str(uuid.uuid4()) if request_id is None else _parsed("--request-id", tags.request_id, request_id)
+
+    request = Request(Trigger.OPERATOR, asked, compromised=compromised, force=force)
+    selection = commands.Selection(refs=chosen, due=due, every=every)
+    return _run(
+        lambda desk: commands.rotate(desk, selection, request, lifetime, dry_run=dry_run, yes=yes), as_json=as_json
+    )
+
+
+@app.command(epilog=_examples("audit --repair"))
+def audit(
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without regenerating a key.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Look for what vaults and accounts disagree on.
+
+    Finds keys that were regenerated elsewhere, secrets of one account on different slots, wrong tags,
+    new keys that wait to be published, and whatever keeps rotation from going on.
+    """
+    return _run(lambda desk: commands.audit(desk, repair=repair), as_json=as_json)
+
+
+@app.command(
+    epilog=_examples(
+        "enroll kv-orders/storage-key \\\n"
+        "    --resource-id /subscriptions/…/resourceGroups/orders/providers/Microsoft.Storage/storageAccounts/storders"
+    )
+)
+def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
+    ref: Annotated[str, typer.Argument(metavar="VAULT/SECRET", help="The secret; it is created if it does not exist.")],
+    *,
+    resource_id: Annotated[
+        str, typer.Option(metavar="ID", help="Resource id of the account: /subscriptions/…/providers/…")
+    ],
+    form: Annotated[
+        Format | None, typer.Option("--format", help="What the value looks like; as it is, or the bare key.")
+    ] = None,
+    validity_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=tags.MAX_VALIDITY_DAYS,
+            help="Days from a publication to its expiry; as the account's other secrets have it, or 90.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; change nothing.")] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Put a secret under rotation, without regenerating a key.
+
+    A secret that holds one of the account's keys is adopted; one that does not exist is created.
+    """
+    (chosen,) = _refs([ref])
+    account = _parsed("--resource-id", AccountId.parse, resource_id)
+    validity = None if validity_days is None else timedelta(days=validity_days)
+
+    return _run(lambda desk: commands.enroll(desk, chosen, account, form, validity, dry_run=dry_run), as_json=as_json)
+
+
+@app.command(epilog=_examples("doctor"))
+def doctor(*, as_json: AsJson = False) -> Answer:
+    """Check settings, sign-in and rights; change nothing.
+
+    What cannot be seen is marked ?, what is wrong ✗ with what to do about it.
+    """
+    return _run(lambda desk: examine(desk.world), as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and say what came of it; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    voice = Voice(as_json="--json" in arguments)
+    try:
+        answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except TyperException as wrong:
+        answer = failure("usage", f"{wrong.format_message()} (`{PROGRAM} --help` and `COMMAND --help` explain)", 2)
+    # What asked for help has been answered already.
+    if isinstance(answer, Answer):
+        voice.answer(answer)
+        return answer.exit_code
+    return int(answer or 0)
+
+
+def _run(command: Callable[[Desk], Awaitable[Answer]], *, as_json: bool) -> Answer:
+    """Run a command with everything it works with, and turn whatever ends it early into an answer."""
+    _quiet_libraries()
+    ledger = Ledger()
+    try:
+        return asyncio.run(_at_desk(command, Voice(as_json=as_json), ledger))
+    except RotationError as error:
+        return failure(error.code, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _interrupted(ledger)
+    except Exception as defect:  # noqa: BLE001  # its text may hold anything, a key included
+        places = " < ".join(f"{f.name}:{f.lineno}" for f in reversed(traceback.extract_tb(defect.__traceback__)[-4:]))
+        return failure(Unexpected.code, f"unexpected {type(defect).__name__} in {places}; please report it", 3)
+
+
+async def _at_desk(command: Callable[[Desk], Awaitable[Answer]], voice: Voice, ledger: Ledger) -> Answer:
+    from rotation.wiring import engine  # noqa: PLC0415  # `--help` does not wait for the Azure SDKs
+
+    settings = Settings.from_environment(os.environ)
+    async with engine(settings) as world:
+        return await command(Desk(world, voice, ledger))
+
+
+def _interrupted(ledger: Ledger) -> Answer:
+    unfinished = ledger.unfinished
+    names = ", ".join(account.rpartition("/")[2] for account in unfinished)
+    message = (
+        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; "
+        "run the command again: it goes on from what it finds"
+        if unfinished
+        else "interrupted; nothing was left unfinished"
+    )
+    return failure(
+        "interrupted",
+        message,
+        INTERRUPTED,
+        accounts=[outcome.to_json() for outcome in ledger.outcomes],
+        unfinished=unfinished,
+    )
+
+
+def _refs(texts: Sequence[str] | None) -> Collection[SecretRef]:
+    return [_parsed("VAULT/SECRET", SecretRef.parse, text) for text in texts or ()]
+
+
+def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=name) from error
+
+
+def _check_selection(refs: Collection[SecretRef], *, due: bool, every: bool) -> None:
+    if bool(refs) + due + every != 1:
+        raise typer.BadParameter("choose one: secrets as VAULT/SECRET, --due or --all")
+
+
+def _check_urgency(compromised: Role | None, grace: str | None, *, force: bool, due: bool) -> None:
+    if compromised and force:
+        raise typer.BadParameter("--compromised does not wait for the overlap anyway; leave out --force")
+    if due and (compromised or force):
+        raise typer.BadParameter("--due takes what is due as it is; name secrets, or --all, for more")
+    if grace is not None and compromised not in (Role.ACTIVE, Role.BOTH):
+        raise typer.BadParameter("--grace goes with --compromised active or both; an idle key has no grace")
+
+
+def _quiet_libraries() -> None:
+    """What goes wrong is part of the answer; the SDKs' warnings about it would only repeat it in other words."""
+    logging.getLogger("azure").setLevel(logging.CRITICAL)

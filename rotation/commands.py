@@ -1,0 +1,168 @@
+"""What the commands do, between their arguments and their answers."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rotation import views
+from rotation.console import Answer, Voice
+from rotation.enroll import enroll as put_under_rotation
+from rotation.errors import BadInput, NotFound
+from rotation.fleet import Fleet, Survey, Watcher
+from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
+from rotation.report import Outcome, Report
+from rotation.rotate import REPAIRS
+from rotation.status import standings
+
+if TYPE_CHECKING:
+    # The Azure SDKs come with it, and `--help` does not wait for those.
+    from rotation.wiring import World
+
+LEASE_NOTE = (
+    "note: ROTATION_LEASES is not set, so the lease is in-process: another process is not kept apart from this one"
+)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Which accounts a command began with and which it is done with, for when it is interrupted."""
+
+    groups: Sequence[Group] = ()
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The accounts without an outcome, by resource id."""
+        done = {outcome.account for outcome in self.outcomes}
+        return [str(group.account) for group in self.groups if str(group.account) not in done]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a command works with."""
+
+    world: "World"
+    voice: Voice
+    ledger: Ledger
+
+    @property
+    def fleet(self) -> Fleet:
+        """Every account that the allowed vaults publish."""
+        return Fleet(self.world.tools, self.world.settings.concurrency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which accounts a rotation is for: those of the named secrets, those that are due, or all of them."""
+
+    refs: Collection[SecretRef] = ()
+    due: bool = False
+    every: bool = False
+
+    def of(self, survey: Survey, fleet: Fleet, request: Request) -> tuple[Sequence[Group], Sequence[Outcome]]:
+        """The accounts to work on, and the outcomes that are known already."""
+        if self.refs:
+            return named(survey, self.refs)
+        if self.every:
+            return survey.groups, survey.strays
+        due = fleet.due(survey, request)
+        rest = (group for group in survey.groups if group not in due)
+        return due, (*survey.strays, *(fleet.glance(survey, group, request) for group in rest))
+
+
+async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
+    """Look at the accounts and say what a pass would do; changes nothing."""
+    survey = await desk.fleet.survey()
+    groups, known = named(survey, refs) if refs else (survey.groups, survey.strays)
+    return views.planned(await _look(desk, survey, groups, known, Request(Trigger.OPERATOR)))
+
+
+async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
+    """Say how the accounts stand, from the listing alone."""
+    tools = desk.world.tools
+    survey = await desk.fleet.survey()
+    groups, known = named(survey, refs) if refs else (survey.groups, survey.strays)
+    return views.standing(standings(groups, tools, survey.unseen), known, survey.problems, tools.clock.now())
+
+
+async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
+    desk: Desk, selection: Selection, request: Request, grace: timedelta | None, *, dry_run: bool, yes: bool
+) -> Answer:
+    """Bring the selected accounts to rest, or say what that would take; without `grace` the setting's holds."""
+    request = replace(request, grace=desk.world.settings.grace if grace is None else grace)
+    survey = await desk.fleet.survey()
+    groups, known = selection.of(survey, desk.fleet, request)
+    if dry_run:
+        return views.planned(await _look(desk, survey, groups, known, request))
+    if (request.force or request.compromised) and (selection.every or len(groups) > 1) and not yes:
+        _confirm(desk, request, len(groups))
+    with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
+        report = await desk.fleet.rotate(survey, groups, request, watch)
+    notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
+    if desk.world.settings.leases is None:
+        notes.append(LEASE_NOTE)
+    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes)
+
+
+async def audit(desk: Desk, *, repair: bool) -> Answer:
+    """Look at every account for disagreements; with `repair`, mend those that need no new key."""
+    survey, request = await desk.fleet.survey(), Request(Trigger.OPERATOR)
+    if not repair:
+        return views.audited(await _look(desk, survey, survey.groups, survey.strays, request))
+    with desk.voice.progress("repairing", len(survey.groups), _noted(desk, survey.groups)) as watch:
+        report = await desk.fleet.rotate(survey, survey.groups, request, watch, only=REPAIRS)
+    return views.audited(_with(report, survey.strays))
+
+
+async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
+    desk: Desk, ref: SecretRef, account: AccountId, form: Format | None, validity: timedelta | None, *, dry_run: bool
+) -> Answer:
+    """Put a secret under rotation."""
+    survey = await desk.fleet.survey()
+    outcome = await put_under_rotation(
+        ref, account, desk.world.tools, survey, form=form, validity=validity, dry_run=dry_run
+    )
+    return views.enrolled(outcome, ref)
+
+
+def named(survey: Survey, refs: Collection[SecretRef]) -> tuple[Sequence[Group], Sequence[Outcome]]:
+    """The accounts that publish these secrets, and what is known of secrets that name no account.
+
+    A secret that is not found in a vault that could not be listed may still be there: the vault's error is raised.
+    """
+    try:
+        groups = survey.select(refs)
+    except NotFound:
+        for ref in refs:
+            if ref.vault in survey.problems:
+                raise survey.problems[ref.vault] from None
+        raise
+    return groups, [stray for stray in survey.strays if not set(refs).isdisjoint(stray.secrets)]
+
+
+async def _look(
+    desk: Desk, survey: Survey, groups: Sequence[Group], known: Sequence[Outcome], request: Request
+) -> Report:
+    with desk.voice.progress("looking", len(groups), _noted(desk, groups)) as watch:
+        return _with(await desk.fleet.plan(survey, groups, request, watch), known)
+
+
+def _noted(desk: Desk, groups: Sequence[Group]) -> Watcher:
+    desk.ledger.groups = groups
+    return desk.ledger.outcomes.append
+
+
+def _with(report: Report, known: Sequence[Outcome]) -> Report:
+    return replace(report, outcomes=(*report.outcomes, *known))
+
+
+def _confirm(desk: Desk, request: Request, number: int) -> None:
+    """Have a person confirm what may break promises to many applications at once; raises BadInput without."""
+    what = f"Treat the keys of {number} accounts ({request.compromised}) as compromised and end them"
+    if request.force:
+        what = f"Rotate {number} accounts now, and end keys that are still promised to applications"
+    if not desk.voice.can_ask():
+        raise BadInput(f"{number} accounts are concerned and nobody is there to confirm it; add --yes")
+    if not desk.voice.ask(f"{what}?"):
+        raise BadInput("not confirmed; nothing was changed")

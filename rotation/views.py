@@ -1,0 +1,234 @@
+"""How what the commands found is told: which rows, which words, which sentences."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from rotation.console import Answer, Listing
+from rotation.errors import RotationError
+from rotation.model import AccountId, Action, Reason, SecretRef
+from rotation.report import Outcome, Report, Step
+from rotation.rotate import REPAIRS
+from rotation.status import Standing
+from rotation.tags import format_time
+
+SET_ASIDE = frozenset({Reason.PAUSED, Reason.DISABLED})
+
+
+def planned(report: Report) -> Answer:
+    """Say what a pass would do with each account."""
+    rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes]
+    parts: list[Listing | str] = [
+        Listing(("Account", "Secrets", "Would", "Why"), rows),
+        *_vaults(report.problems),
+        _counts(report),
+    ]
+    return Answer(report.to_json(), parts, report.exit_code)
+
+
+def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
+    """Say what was changed, until when previous keys work, what failed, and what was left where it was asked for."""
+    changes = [
+        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.slot or "", told(step))
+        for o in report.outcomes
+        for step in o.steps
+    ]
+    left = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes if named and o.status == "left"]
+    parts: list[Listing | str] = [
+        Listing(("Account", "Secrets", "Change", "Slot", "What it means"), changes, "Changed"),
+        Listing(("Account", "Secrets", "Result", "Why"), left, "Left alone"),
+        *_failures(report),
+        *_vaults(report.problems),
+        _counts(report),
+        *notes,
+    ]
+    return Answer(report.to_json(), parts, report.exit_code)
+
+
+def audited(report: Report) -> Answer:
+    """Say where vaults and accounts disagree, what was mended, and what needs a person."""
+    unrepaired = any(o.verdict is not None and o.verdict.action in REPAIRS for o in report.outcomes)
+    exit_code = max(report.exit_code, 1 if unrepaired else 0)
+    repaired = [
+        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.because)
+        for o in report.outcomes
+        for step in o.steps
+    ]
+    findings = [
+        (_name(o), _refs(o.secrets), _word(o), _why(o))
+        for o in report.outcomes
+        if _is_finding(o) and not _went_wrong(o)
+    ]
+    parts: list[Listing | str] = [
+        Listing(("Account", "Secrets", "Repair", "Why"), repaired, "Repaired"),
+        Listing(("Account", "Secrets", "Finding", "Why"), findings, "Found"),
+        *_failures(report),
+        *_vaults(report.problems),
+        f"{_accounts(len(report.outcomes))} looked at, "
+        + (f"{len(findings)} with findings" if findings else "vaults and accounts agree"),
+    ]
+    if unrepaired:
+        parts.append("`python -m rotation audit --repair` mends what can be mended without regenerating a key")
+    return Answer({**report.to_json(), "exit_code": exit_code}, parts, exit_code)
+
+
+def standing(
+    accounts: Sequence[Standing], strays: Sequence[Outcome], problems: Mapping[str, RotationError], now: datetime
+) -> Answer:
+    """Say how each account stands, and what keeps rotation from going on."""
+    rows = [
+        (
+            s.facts.account.name,
+            _kind(s.facts.account),
+            _refs(s.secrets),
+            s.active or "",
+            _span(now - s.published) if s.published else "",
+            _distance(s.expires, now),
+            _distance(s.due, now),
+            _distance(s.retire_at, now),
+            s.staged or "",
+            f"{s.verdict.action}: {s.verdict.reason}",
+        )
+        for s in accounts
+    ]
+    columns = ("Account", "Type", "Secrets", "Active", "Age", "Expires", "Due", "Retire", "Staged", "State")
+    stuck = [
+        *((s.facts.account.name, _refs(s.secrets), s.verdict.because) for s in accounts if s.needs_a_person),
+        *(("", _refs(o.secrets), _why(o)) for o in strays),
+    ]
+    parts: list[Listing | str] = [
+        Listing(columns, rows),
+        Listing(("Account", "Secrets", "Why"), stuck, "A person must act"),
+        *_vaults(problems),
+        _accounts(len(accounts)),
+    ]
+    codes = [3 for _ in stuck] + [error.exit_code for error in problems.values()]
+    document = {
+        "at": format_time(now),
+        "accounts": [s.to_json() for s in accounts],
+        "strays": [o.to_json() for o in strays],
+        "problems": _problems(problems),
+    }
+    return Answer(document, parts, max(codes, default=0))
+
+
+def enrolled(outcome: Outcome, ref: SecretRef) -> Answer:
+    """Say what was found and written, when the first rotation is due, and how applications read the secret."""
+    reference = f"@Microsoft.KeyVault(VaultName={ref.vault};SecretName={ref.name})"
+    account = AccountId.parse(outcome.account).name
+    parts: list[Listing | str] = [f"{step.because}; fingerprint {step.fingerprint}" for step in outcome.steps]
+    others = ", ".join(str(other) for other in outcome.secrets if other != ref)
+    parts += [
+        {
+            "changed": f"{ref} is a publication of {account} now: {_why(outcome)}",
+            "planned": f"would be written: {_why(outcome)}",
+        }.get(outcome.status, _why(outcome)),
+        f"the account is published by {others} too" if others else "no other secret publishes the account",
+        f"applications read it as an app setting of this value: {reference}",
+    ]
+    return Answer({**outcome.to_json(), "reference": reference}, parts, outcome.exit_code)
+
+
+def told(step: Step) -> str:
+    """Say what a change means for those who hold a key."""
+    if step.action in (Action.ROTATE, Action.PUBLISH):
+        parts = [f"fingerprint {step.fingerprint}", _farewell(step)]
+    elif step.action is Action.RETIRE:
+        parts = [f"the previous key {step.replaced} has stopped working"]
+    else:
+        parts = [step.because]
+        if step.retire_at:
+            parts.append(_retired(step.retire_at))
+    if step.action in (Action.ROTATE, Action.RETIRE):
+        parts.append(_promise(step))
+    return "; ".join((*parts, *step.notes))
+
+
+def _farewell(step: Step) -> str:
+    if step.retire_at:
+        return f"the previous key works until {format_time(step.retire_at)}; {_retired(step.retire_at)}"
+    if step.previous_until:
+        return f"the previous key works until the next rotation, at least until {format_time(step.previous_until)}"
+    return "until when the previous key works is not known"
+
+
+def _retired(at: datetime) -> str:
+    return f"it is retired by the first sweep after {format_time(at)}, or by `python -m rotation rotate --due` then"
+
+
+def _promise(step: Step) -> str:
+    if step.broken_promise is None:
+        return "no promise was broken"
+    return f"a promise was broken: the key {step.replaced} was to work until {format_time(step.broken_promise)}"
+
+
+def _failures(report: Report) -> list[Listing]:
+    rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes if _went_wrong(o)]
+    return [Listing(("Account", "Secrets", "Result", "What to do"), rows, "Not done")]
+
+
+def _vaults(problems: Mapping[str, RotationError]) -> list[Listing]:
+    rows = [(vault, f"failed: {error.code}", str(error)) for vault, error in sorted(problems.items())]
+    return [Listing(("Vault", "Result", "What to do"), rows, "Vaults that could not be listed")]
+
+
+def _problems(problems: Mapping[str, RotationError]) -> object:
+    return Report(problems=problems).to_json()["problems"]
+
+
+def _counts(report: Report) -> str:
+    if not report.outcomes:
+        return "no account is concerned"
+    return ", ".join(f"{number} {status}" for status, number in sorted(report.counts().items()))
+
+
+def _accounts(number: int) -> str:
+    return "1 account" if number == 1 else f"{number} accounts"
+
+
+def _went_wrong(outcome: Outcome) -> bool:
+    return outcome.exit_code != 0
+
+
+def _is_finding(outcome: Outcome) -> bool:
+    verdict = outcome.verdict
+    return verdict is not None and (verdict.action in REPAIRS or verdict.reason in SET_ASIDE)
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return f"failed: {outcome.error.code}"
+    return f"{outcome.verdict.action}: {outcome.verdict.reason}" if outcome.verdict else "left"
+
+
+def _why(outcome: Outcome) -> str:
+    if outcome.error is not None:
+        return str(outcome.error)
+    return outcome.verdict.because if outcome.verdict else ""
+
+
+def _name(outcome: Outcome) -> str:
+    """The account's own name; its resource id is in the JSON."""
+    return outcome.account.rpartition("/")[2]
+
+
+def _kind(account: AccountId) -> str:
+    return account.resource_type.rpartition("/")[2].removesuffix("Accounts")
+
+
+def _refs(refs: Iterable[SecretRef]) -> tuple[str, ...]:
+    return tuple(map(str, refs))
+
+
+def _distance(time: datetime | None, now: datetime) -> str:
+    if time is None:
+        return ""
+    return f"in {_span(time - now)}" if time > now else f"{_span(now - time)} ago"
+
+
+def _span(length: timedelta) -> str:
+    """A length of time in its largest unit, rounded down."""
+    seconds = int(length.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
