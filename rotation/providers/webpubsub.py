@@ -11,7 +11,7 @@ from azure.core.polling.base_polling import BadResponse, BadStatus
 
 from rotation.cloud.connection import Connection
 from rotation.cloud.translate import translated
-from rotation.errors import NotYetTrue, Unavailable, Unexpected
+from rotation.errors import NotYetTrue, Transient, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Probe
 from rotation.providers._probing import probed
@@ -105,12 +105,14 @@ class WebPubSub:
         The answer to the request has the new key too, but before it works.
         """
         deadline = self._clock.now() + _PATIENCE
-        lost: Unavailable | None = None
+        doubt: Transient | Unexpected | None = None
         try:
-            await self._follow(await self._start(account, slot), deadline)
-        except Unavailable as failure:
+            operation = await self._start(account, slot)
+        except (Transient, Unexpected) as failure:
             # The operation may be running all the same.
-            lost = failure
+            doubt = failure
+        else:
+            await self._follow(operation, deadline)
         keys: Keys = {}
 
         async def changed() -> bool:
@@ -120,7 +122,7 @@ class WebPubSub:
 
         if await self._until(changed, deadline):
             return keys
-        raise NotYetTrue(f"{slot} of {account.name} has not changed yet") from lost
+        raise doubt or NotYetTrue(f"{slot} of {account.name} has not changed yet")
 
     async def _start(self, account: AccountId, slot: Slot) -> "AsyncARMPolling":
         from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
