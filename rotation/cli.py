@@ -7,6 +7,7 @@ import sys
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from rotation.durations import parse_duration
 from rotation.errors import RotationError, Unexpected
 from rotation.model import AccountId, Format, Request, Role, SecretRef, Trigger
 from rotation.settings import Settings
+from rotation.views import changes
 
 PROGRAM = "python -m rotation"
 INTERRUPTED = 130
@@ -212,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
-        answer = failure("usage", f"{wrong.format_message()} (`{PROGRAM} --help` and `COMMAND --help` explain)", 2)
+        answer = failure("usage", f"{wrong.format_message()}\nsee `{PROGRAM} COMMAND --help`", 2)
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)
@@ -252,12 +254,12 @@ def _interrupted(ledger: Ledger) -> Answer:
         if unfinished
         else "interrupted; nothing was left unfinished"
     )
-    return failure(
-        "interrupted",
-        message,
-        INTERRUPTED,
-        accounts=[outcome.to_json() for outcome in ledger.outcomes],
-        unfinished=unfinished,
+    facts = {"accounts": [outcome.to_json() for outcome in ledger.outcomes], "unfinished": unfinished}
+    answer = failure("interrupted", message, INTERRUPTED)
+    return replace(
+        answer,
+        document={**answer.document, **facts},
+        parts=[changes(ledger.outcomes), *answer.parts],
     )
 
 
@@ -274,16 +276,16 @@ def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
 
 def _check_selection(refs: Collection[SecretRef], *, due: bool, every: bool) -> None:
     if bool(refs) + due + every != 1:
-        raise typer.BadParameter("choose one: secrets as VAULT/SECRET, --due or --all")
+        raise TyperException("choose one: secrets as VAULT/SECRET, --due or --all")
 
 
 def _check_urgency(compromised: Role | None, grace: str | None, *, force: bool, due: bool) -> None:
     if compromised and force:
-        raise typer.BadParameter("--compromised does not wait for the overlap anyway; leave out --force")
+        raise TyperException("--compromised does not wait for the overlap anyway; leave out --force")
     if due and (compromised or force):
-        raise typer.BadParameter("--due takes what is due as it is; name secrets, or --all, for more")
+        raise TyperException("--due takes what is due as it is; name secrets, or --all, for more")
     if grace is not None and compromised not in (Role.ACTIVE, Role.BOTH):
-        raise typer.BadParameter("--grace goes with --compromised active or both; an idle key has no grace")
+        raise TyperException("--grace goes with --compromised active or both; an idle key has no grace")
 
 
 def _quiet_libraries() -> None:

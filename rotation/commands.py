@@ -102,7 +102,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
     if desk.world.settings.leases is None:
         notes.append(LEASE_NOTE)
-    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes)
+    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes if groups else ())
 
 
 async def audit(desk: Desk, *, repair: bool) -> Answer:
@@ -119,11 +119,15 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
     desk: Desk, ref: SecretRef, account: AccountId, form: Format | None, validity: timedelta | None, *, dry_run: bool
 ) -> Answer:
     """Put a secret under rotation."""
-    survey = await desk.fleet.survey()
-    outcome = await put_under_rotation(
-        ref, account, desk.world.tools, survey, form=form, validity=validity, dry_run=dry_run
-    )
-    return views.enrolled(outcome, ref)
+    tools, survey = desk.world.tools, await desk.fleet.survey()
+    outcome = await put_under_rotation(ref, account, tools, survey, form=form, validity=validity, dry_run=dry_run)
+    due = None
+    if not dry_run:
+        others = [s for group in survey.groups if group.account == account for s in group.secrets if s.ref != ref]
+        # A listing may not show yet what was written just now.
+        group = Group(account, (*others, await tools.vaults[ref.vault].read(ref.name)))
+        due = standings([group], tools)[0].due
+    return views.enrolled(outcome, ref, due)
 
 
 def named(survey: Survey, refs: Collection[SecretRef]) -> tuple[Sequence[Group], Sequence[Outcome]]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO, TypeAlias
@@ -58,8 +58,9 @@ class Listing:
     def narrowest(self) -> int:
         """How many characters a line needs at least."""
         names = sum(max(_width(row[i]) for row in (self.columns, *self.rows)) for i in range(len(self.columns) - 1))
-        words = [len(word) for row in self.rows for word in _text(row[-1]).split()]
-        return names + GAP * len(self.columns) + max([SENTENCE, *words])
+        sentences = [_text(row[-1]) for row in self.rows]
+        words = [cell_len(word) for sentence in sentences for word in sentence.split()]
+        return names + GAP * len(self.columns) + max(min(SENTENCE, max(map(cell_len, sentences))), *words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,9 @@ class Terminal(Console):
             self._records(listing)
 
     def _table(self, listing: Listing) -> None:
-        table = Table(box=box.SIMPLE_HEAD if self.is_terminal else None, pad_edge=False, padding=(0, GAP, 0, 0))
+        # A box puts one character between the columns by itself.
+        lines, gap = (box.SIMPLE_HEAD, GAP - 1) if self.is_terminal else (None, GAP)
+        table = Table(box=lines, show_edge=False, pad_edge=False, padding=(0, gap, 0, 0))
         *names, sentence = listing.columns
         for name in names:
             table.add_column(name, no_wrap=True)
@@ -184,10 +187,9 @@ class Voice:
             yield advance
 
 
-def failure(code: str, message: str, exit_code: int, **more: object) -> Answer:
+def failure(code: str, message: str, exit_code: int) -> Answer:
     """Answer that a command failed as a whole."""
-    document: Mapping[str, object] = {"error": {"code": code, "message": message}, **more}
-    return Answer(document, [f"error: {message}"], exit_code)
+    return Answer({"error": {"code": code, "message": message}}, [f"error: {message}"], exit_code)
 
 
 def _abandon(stream: object) -> None:

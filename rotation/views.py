@@ -27,14 +27,9 @@ def planned(report: Report) -> Answer:
 
 def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
     """Say what was changed, until when previous keys work, what failed, and what was left where it was asked for."""
-    changes = [
-        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.slot or "", told(step))
-        for o in report.outcomes
-        for step in o.steps
-    ]
     left = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes if named and o.status == "left"]
     parts: list[Listing | str] = [
-        Listing(("Account", "Secrets", "Change", "Slot", "What it means"), changes, "Changed"),
+        changes(report.outcomes),
         Listing(("Account", "Secrets", "Result", "Why"), left, "Left alone"),
         *_failures(report),
         *_vaults(report.problems),
@@ -58,13 +53,13 @@ def audited(report: Report) -> Answer:
         for o in report.outcomes
         if _is_finding(o) and not _went_wrong(o)
     ]
+    wrong = sum(map(_went_wrong, report.outcomes)) + len(report.problems)
     parts: list[Listing | str] = [
         Listing(("Account", "Secrets", "Repair", "Why"), repaired, "Repaired"),
         Listing(("Account", "Secrets", "Finding", "Why"), findings, "Found"),
         *_failures(report),
         *_vaults(report.problems),
-        f"{_accounts(len(report.outcomes))} looked at, "
-        + (f"{len(findings)} with findings" if findings else "vaults and accounts agree"),
+        f"{_accounts(len(report.outcomes))} looked at: {len(repaired)} repaired, {len(findings)} found, {wrong} not done",
     ]
     if unrepaired:
         parts.append("`python -m rotation audit --repair` mends what can be mended without regenerating a key")
@@ -111,27 +106,36 @@ def standing(
     return Answer(document, parts, max(codes, default=0))
 
 
-def enrolled(outcome: Outcome, ref: SecretRef) -> Answer:
+def enrolled(outcome: Outcome, ref: SecretRef, due: datetime | None) -> Answer:
     """Say what was found and written, when the first rotation is due, and how applications read the secret."""
     reference = f"@Microsoft.KeyVault(VaultName={ref.vault};SecretName={ref.name})"
-    account = AccountId.parse(outcome.account).name
-    parts: list[Listing | str] = [f"{step.because}; fingerprint {step.fingerprint}" for step in outcome.steps]
     others = ", ".join(str(other) for other in outcome.secrets if other != ref)
-    parts += [
-        {
-            "changed": f"{ref} is a publication of {account} now: {_why(outcome)}",
-            "planned": f"would be written: {_why(outcome)}",
-        }.get(outcome.status, _why(outcome)),
-        f"the account is published by {others} too" if others else "no other secret publishes the account",
-        f"applications read it as an app setting of this value: {reference}",
+    parts: list[Listing | str] = [f"{_why(outcome)}; nothing was written"]
+    if outcome.steps:
+        parts = [f"{step.because}; slot {step.slot}, fingerprint {step.fingerprint}" for step in outcome.steps]
+    parts.append(f"the account is also published by {others}" if others else "no other secret publishes the account")
+    if due is not None:
+        parts.append(f"a new key is due {format_time(due)}")
+    parts.append(f"applications read it as an app setting of this value: {reference}")
+    document = {**outcome.to_json(), "due": due and format_time(due), "reference": reference}
+    return Answer(document, parts, outcome.exit_code)
+
+
+def changes(outcomes: Iterable[Outcome]) -> Listing:
+    """The changes that were made, each with what it means."""
+    rows = [
+        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.slot or "", _told(step, o.steps[i:]))
+        for o in outcomes
+        for i, step in enumerate(o.steps, start=1)
     ]
-    return Answer({**outcome.to_json(), "reference": reference}, parts, outcome.exit_code)
+    return Listing(("Account", "Secrets", "Change", "Slot", "What it means"), rows, "Changed")
 
 
-def told(step: Step) -> str:
+def _told(step: Step, later: Sequence[Step]) -> str:
     """Say what a change means for those who hold a key."""
     if step.action in (Action.ROTATE, Action.PUBLISH):
-        parts = [f"fingerprint {step.fingerprint}", _farewell(step)]
+        retired = any(s.action is Action.RETIRE for s in later)
+        parts = [f"fingerprint {step.fingerprint}", "the previous key is retired next" if retired else _farewell(step)]
     elif step.action is Action.RETIRE:
         parts = [f"the previous key {step.replaced} has stopped working"]
     else:
