@@ -60,10 +60,9 @@ def new_key(kind: Kind, created: datetime, accepted_from: float = ALWAYS) -> Key
 
 @dataclass(slots=True)
 class Operation:
-    """A regenerate that goes on after its answer: `slot` gets `key` at running time `ends`."""
+    """A regenerate that goes on after its answer: the slots get their `keys` at running time `ends`."""
 
-    slot: str
-    key: Key
+    keys: dict[str, Key]
     started: datetime
     ends: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -119,7 +118,8 @@ class Account:
     def all_keys(self) -> list[Key]:
         """Every key that this account ever had or promised."""
         had = [key for line in self.slots.values() for key in line.states()]
-        return had + [operation.key for operation in self.operations.values() if operation.ended is None]
+        running = self.running()
+        return had + list(running.keys.values()) if running else had
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Operation, new_key
+from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Key, Operation, new_key
 from simulator.clock import real_time, running_time, stamp
 from simulator.entra import Issuer
 from simulator.formats import connection_string
@@ -14,6 +14,15 @@ from simulator.wire import Call, ServiceError, json_answer, request_ids, status_
 from simulator.world import World
 
 ACCEPTED = 202
+COMMON_HEADERS = {
+    "Server": "Microsoft-HTTPAPI/2.0",
+    "Cache-Control": "no-cache",
+    "Pragma": "no-cache",
+    "Expires": "-1",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "x-ms-ratelimit-remaining-subscription-writes": "1199",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,15 @@ class Request:
 
 def answer(world: World, issuer: Issuer, call: Call) -> web.Response:
     """Answer a request to the management host."""
+    try:
+        response = _answer(world, issuer, call)
+    except ServiceError as error:
+        response = error.answer
+    response.headers.update({**COMMON_HEADERS, **request_ids(call)})
+    return response
+
+
+def _answer(world: World, issuer: Issuer, call: Call) -> web.Response:
     if call.path == "/metadata/endpoints":
         return _metadata(world)
     request = Request(world, call, _authenticated(world, issuer, call))
@@ -36,18 +54,7 @@ def answer(world: World, issuer: Issuer, call: Call) -> web.Response:
             "MissingApiVersionParameter",
             "The api-version query parameter (?api-version=) is required for all requests.",
         )
-    response = _route(request)
-    response.headers.update(
-        {
-            **request_ids(call),
-            "Cache-Control": "no-cache",
-            "Pragma": "no-cache",
-            "Expires": "-1",
-            "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
-            "X-Content-Type-Options": "nosniff",
-        }
-    )
-    return response
+    return _route(request)
 
 
 def failure(status: int) -> web.Response:
@@ -141,19 +148,19 @@ def _check_subscription(request: Request, subscription: str) -> None:
 
 
 def _find(request: Request, group: str, resource_type: str, name: str) -> Account:
-    known = {account.resource_group.lower() for account in request.world.accounts.values()}
-    if group not in known:
-        raise refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
-    account = request.world.account(name)
+    world = request.world
+    account = world.account(name)
     kind = KINDS_BY_TYPE.get(resource_type)
-    if account is None or account.kind is not kind or account.resource_group.lower() != group:
-        raise refused(
-            404,
-            "ResourceNotFound",
-            f"The Resource '{kind.resource_type if kind else resource_type}/{name}' under resource group "
-            f"'{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
-        )
-    return account
+    if account and account.kind is kind and account.resource_group.lower() == group:
+        return account
+    if all(known.resource_group.lower() != group for known in world.accounts.values()):
+        raise refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+    raise refused(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{kind.resource_type if kind else resource_type}/{name}' under resource group "
+        f"'{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
+    )
 
 
 def _on_account(request: Request, account: Account, action: list[str]) -> web.Response:
@@ -237,21 +244,18 @@ def _regenerate_later(request: Request, account: Account, asked: str) -> web.Res
             "Another operation is in progress on the resource. PrimaryKey and SecondaryKey cannot be "
             "regenerated at the same time.",
         )
-    # A new salt invalidates client tokens and leaves the keys alone: the operation ends at once.
-    slot = account.kind.slots[0] if asked.lower() == "salt" else _slot(account, "keyType", asked)
     now = running_time()
-    seconds = world.behaviour.operation_seconds
-    key = (
-        account.slots[slot].now
-        if asked.lower() == "salt"
-        else new_key(account.kind, world.clock.now(), now + seconds + world.behaviour.propagation_delay)
-    )
-    operation = Operation(slot, key, world.clock.now(), now + seconds)
+    ends = now + world.behaviour.operation_seconds
+    operation = Operation({}, world.clock.now(), ends)
+    # A new salt invalidates the clients' own tokens and leaves the keys alone.
+    if asked.lower() != "salt":
+        accepted_from = ends + world.behaviour.propagation_delay
+        operation.keys[_slot(account, "keyType", asked)] = new_key(account.kind, world.clock.now(), accepted_from)
     account.operations[operation.id] = operation
     version = request.call.query.get("api-version", "")
     base = f"https://{request.call.host}{account.id}"
     return json_answer(
-        _keys_json(request, account, fresh=True, promised={slot: key.value}),
+        _keys_json(request, account, fresh=True, promised=operation.keys),
         ACCEPTED,
         {
             "Azure-AsyncOperation": f"{base}/operationStatuses/{operation.id}?api-version={version}",
@@ -289,10 +293,10 @@ def _operation_result(request: Request, account: Account, operation: Operation) 
 
 
 def _keys_json(
-    request: Request, account: Account, *, fresh: bool = False, promised: dict[str, str] | None = None
+    request: Request, account: Account, *, fresh: bool = False, promised: dict[str, Key] | None = None
 ) -> dict[str, Any]:
     moment = running_time() if fresh else request.world.list_moment()
-    keys = {slot: line.at(moment) or line.states()[0] for slot, line in account.slots.items()}
+    keys = {slot: line.at(moment) or line.first for slot, line in account.slots.items()} | (promised or {})
     if account.kind is STORAGE:
         return {
             "keys": [
@@ -300,7 +304,7 @@ def _keys_json(
                 for slot, key in keys.items()
             ]
         }
-    values = {slot: key.value for slot, key in keys.items()} | (promised or {})
+    values = {slot: key.value for slot, key in keys.items()}
     if account.kind is BATCH:
         return {"accountName": account.name, "primary": values["Primary"], "secondary": values["Secondary"]}
     return {
@@ -359,10 +363,14 @@ def _storage(account: Account) -> dict[str, Any]:
     enabled = {"enabled": True, "keyType": "Account", "lastEnabledTime": stamp(account.created)}
     return {
         "accessTier": "Hot",
+        "accountMigrationInProgress": False,
+        "allowCrossTenantDelegationSas": False,
         "allowBlobPublicAccess": False,
         "allowSharedKeyAccess": account.shared_keys,
         "creationTime": stamp(account.created),
         "encryption": {"keySource": "Microsoft.Storage", "services": {"blob": enabled, "file": enabled}},
+        "isHnsEnabled": False,
+        "isSkuConversionBlocked": False,
         "keyCreationTime": {slot: stamp(line.now.created) for slot, line in account.slots.items()},
         "minimumTlsVersion": "TLS1_2",
         "networkAcls": {
@@ -406,6 +414,7 @@ def _web_pubsub(account: Account) -> dict[str, Any]:
         "hostNamePrefix": account.name,
         "networkACLs": {
             "defaultAction": "Deny",
+            "ipRules": [],
             "privateEndpoints": [],
             "publicNetwork": {"allow": ["ServerConnection", "ClientConnection", "RESTAPI", "Trace"]},
         },
@@ -413,6 +422,8 @@ def _web_pubsub(account: Account) -> dict[str, Any]:
         "provisioningState": "Succeeded",
         "publicNetworkAccess": "Enabled",
         "publicPort": 443,
+        "regionEndpointEnabled": "Enabled",
+        "resourceStopped": "false",
         "serverPort": 443,
         "tls": {"clientCertEnabled": False},
         "version": "1.0",

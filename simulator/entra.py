@@ -14,7 +14,6 @@ from simulator.clouds import SIGN_IN_HOSTS
 from simulator.wire import Call, json_answer, status_code
 from simulator.world import World
 
-LIFETIME = 24 * 60 * 60
 IDENTITY_NAME = "id-rotation"
 CLOCK_SKEW = 5 * 60
 
@@ -37,7 +36,7 @@ class Issuer:
             "iss": f"https://sts.windows.net/{world.tenant}/",
             "iat": now,
             "nbf": now - CLOCK_SKEW,
-            "exp": now + LIFETIME,
+            "exp": now + lifetime(world),
             "appid": client_id,
             "idtyp": "app",
             "oid": self.object_ids.setdefault(client_id, str(uuid.uuid4())),
@@ -84,12 +83,17 @@ def managed_identity(world: World, issuer: Issuer, call: Call) -> web.Response:
     return json_answer(
         {
             "access_token": token,
-            "expires_on": str(int(real_time()) + LIFETIME),
+            "expires_on": str(int(real_time()) + lifetime(world)),
             "resource": resource,
             "token_type": "Bearer",
             "client_id": client_id,
         }
     )
+
+
+def lifetime(world: World) -> int:
+    """Seconds for which a token is good."""
+    return int(world.behaviour.token_seconds)
 
 
 def failure(status: int) -> web.Response:
@@ -142,7 +146,12 @@ def _token(world: World, issuer: Issuer, call: Call) -> web.Response:
         return _refusal(400, "invalid_scope", "AADSTS70011: The provided value for 'scope' is not valid.")
     token = issuer.issue(world, audience.rstrip("/"), form["client_id"])
     return json_answer(
-        {"token_type": "Bearer", "expires_in": LIFETIME - 1, "ext_expires_in": LIFETIME - 1, "access_token": token}
+        {
+            "token_type": "Bearer",
+            "expires_in": lifetime(world) - 1,
+            "ext_expires_in": lifetime(world) - 1,
+            "access_token": token,
+        }
     )
 
 

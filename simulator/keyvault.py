@@ -54,28 +54,28 @@ def answer(world: World, issuer: Issuer, call: Call) -> web.Response:
     """Answer a request to a vault."""
     vault = world.vault(call.resource)
     if vault is None:
-        raise refused(404, "VaultNotFound", f"The vault '{call.resource}' was not found.")
-    response = _answer(world, vault, issuer, call)
+        return refused(404, "VaultNotFound", f"The vault '{call.resource}' was not found.").answer
+    try:
+        response = _route(_admitted(world, vault, issuer, call))
+    except ServiceError as error:
+        response = error.answer
     response.headers.update({**COMMON_HEADERS, **request_ids(call), "x-ms-keyvault-region": vault.location})
     return response
 
 
-def _answer(world: World, vault: Vault, issuer: Issuer, call: Call) -> web.Response:
-    try:
-        client = _authenticated(world, issuer, call)
-        if vault.firewall:
-            raise refused(
-                403,
-                "Forbidden",
-                "Public network access is disabled and request is not from a trusted service nor via an "
-                f"approved private link.\r\nCaller: {_caller(client)}\r\nVault: {vault.name};location={vault.location}",
-                "ForbiddenByFirewall",
-            )
-        if "api-version" not in call.query:
-            raise refused(400, "BadParameter", "The api-version query parameter is missing.")
-        return _route(Request(world, vault, call, client))
-    except ServiceError as error:
-        return error.answer
+def _admitted(world: World, vault: Vault, issuer: Issuer, call: Call) -> Request:
+    client = _authenticated(world, issuer, call)
+    if vault.firewall:
+        raise refused(
+            403,
+            "Forbidden",
+            "Public network access is disabled and request is not from a trusted service nor via an "
+            f"approved private link.\r\nCaller: {_caller(client)}\r\nVault: {vault.name};location={vault.location}",
+            "ForbiddenByFirewall",
+        )
+    if "api-version" not in call.query:
+        raise refused(400, "BadParameter", "The api-version query parameter is missing.")
+    return Request(world, vault, call, client)
 
 
 def needs_sign_in(call: Call) -> bool:
@@ -103,7 +103,7 @@ def refused(status: int, code: str, message: str, inner: str | None = None, **he
 
 def _authenticated(world: World, issuer: Issuer, call: Call) -> dict[str, Any]:
     if needs_sign_in(call):
-        raise _challenge(world, "AKV10000: Request is missing a Bearer or PoP token.")
+        raise _challenge(world, "Request is missing a Bearer or PoP token.")
     claims = issuer.claims(call)
     if claims is None:
         raise _challenge(world, "AKV10032: Invalid issuer.")

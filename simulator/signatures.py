@@ -93,6 +93,8 @@ def _decodes(token: str, key: str, audience: str) -> bool:
 
 def _signed_headers(call: Call, *, empty_length: str) -> list[str]:
     headers = {name: call.headers.get(name, "") for name in SIGNED_HEADERS}
+    if call.headers.get("x-ms-date") or call.headers.get("ocp-date"):
+        headers["date"] = ""
     if headers["content-length"] in ("", "0"):
         headers["content-length"] = empty_length
     return [call.method, *headers.values()]

@@ -20,6 +20,11 @@ class Timeline(Generic[Value]):
         """The latest state."""
         return self._states[-1][1]
 
+    @property
+    def first(self) -> Value:
+        """The state it began with."""
+        return self._states[0][1]
+
     def become(self, value: Value, since: float) -> None:
         """From `since` on (running time) the thing is `value`."""
         self._states.append((since, value))

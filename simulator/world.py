@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from simulator.accounts import Account, Operation
+from simulator.accounts import Account
 from simulator.clock import Clock, running_time
 from simulator.clouds import Cloud
 from simulator.faults import Faults
@@ -30,6 +30,7 @@ class Behaviour:
     operation_seconds: float = 0.2
     list_delay: float = 0.0
     clock_offset: float = 0.0
+    token_seconds: float = 24 * 60 * 60.0
     latency: Latency = field(default_factory=Latency)
 
 
@@ -84,12 +85,8 @@ class World:
         operation = account.running()
         if operation and operation.ends <= running_time():
             operation.ended = self.clock.now()
-            account.slots[operation.slot].become(operation.key, operation.ends)
-
-    def begin(self, account: Account, operation: Operation) -> None:
-        """Start a regenerate that takes effect when the operation ends."""
-        account.operations[operation.id] = operation
-        self.settle(account)
+            for slot, key in operation.keys.items():
+                account.slots[slot].become(key, operation.ends)
 
     def key_from(self) -> float:
         """The running time from which a key regenerated now is accepted by the data plane."""
