@@ -109,7 +109,7 @@ class ControlClient:
         """Close or open a vault's firewall."""
         self.request("PATCH", f"/vaults/{vault}", {"firewall": closed})
 
-    def every_key(self) -> list[str]:
+    def keys(self) -> list[str]:
         """Every key that ever existed, to search other output for."""
         told: list[str] = self.request("GET", "/keys")
         return told

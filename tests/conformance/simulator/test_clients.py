@@ -57,7 +57,8 @@ def test_storage_regenerates_one_key_at_once(azure: ControlClient) -> None:
     assert after[0].value == before[0].value
     assert after[1].value != before[1].value
     assert after[1].creation_time > before[1].creation_time
-    assert [key.value in azure.every_key() for key in before + after] == [True] * 4
+    known = azure.keys()
+    assert [key.value in known for key in before + after] == [True] * 4
 
 
 async def test_aio_clients_regenerate_at_once(azure: ControlClient) -> None:
@@ -123,7 +124,8 @@ def test_two_web_pubsub_keys_are_not_regenerated_at_once(azure: ControlClient) -
 
     assert refused.value.status_code == 409
     assert started.primary_key != listed.primary_key
-    assert started.primary_key in azure.every_key()
+    known = azure.keys()
+    assert started.primary_key in known
 
 
 def test_a_new_salt_leaves_the_keys_alone(azure: ControlClient) -> None:

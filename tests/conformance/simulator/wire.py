@@ -28,7 +28,7 @@ class Answer:
         return json.loads(self.body)
 
 
-def send(  # noqa: PLR0913  # a request has many parts
+def send(  # a request has many parts
     method: str,
     url: str,
     body: object = None,
