@@ -1,0 +1,187 @@
+"""The tags of a publication, as people write them and as we do."""
+
+from collections.abc import Mapping
+from datetime import timedelta, timezone
+
+import pytest
+
+from rotation import tags
+from rotation.model import Format, State, Terms, Trigger
+from rotation.tags import TagError
+from tests.unit.facts import ACCOUNT, DAY, NOW, VALIDITY
+
+OURS = {"resource-id": str(ACCOUNT), "active-slot": "key1", "validity-days": "60"}
+THEIRS = {"ProviderAddress": str(ACCOUNT), "CredentialId": "key1", "ValidityPeriodDays": "60"}
+TERMS = Terms(ACCOUNT, "key1", VALIDITY)
+STATE = State(
+    rotated_at=NOW,
+    id="INC-42",
+    trigger=Trigger.EMERGENCY,
+    retire_at=NOW,
+    staged_slot="key2",
+    staged_at=NOW,
+    staged_grace=timedelta(minutes=15),
+)
+
+
+@pytest.mark.parametrize("raw", [OURS, THEIRS, OURS | THEIRS, OURS | {"rotation-policy": " ; ", "rotation-state": ""}])
+def test_three_tags_are_enough(raw: Mapping[str, str]) -> None:
+    """Under our names, under Microsoft's, or under both."""
+    assert tags.read(raw) == TERMS
+
+
+def test_the_policy_says_more() -> None:
+    """Order and blanks do not matter."""
+    policy = "paused=true; rotate-before = P5D ;format=connection-string;;retire-after=P7D;"
+
+    assert tags.read(OURS | {"rotation-policy": policy}) == Terms(
+        ACCOUNT,
+        "key1",
+        VALIDITY,
+        format=Format.CONNECTION_STRING,
+        rotate_before=5 * DAY,
+        retire_after=7 * DAY,
+        paused=True,
+    )
+
+
+def test_the_state_stands_in_one_tag() -> None:
+    """What a pass noted, in a form that a person can read."""
+    written = tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=STATE))
+
+    assert written["rotation-state"] == (
+        "rotated-at=2026-11-21T03:00:00Z;id=INC-42;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
+        "staged-slot=key2;staged-at=2026-11-21T03:00:00Z;staged-grace=PT15M"
+    )
+    assert tags.read(written).state == STATE
+
+
+BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
+    "no account": ({"resource-id": None}, "resource-id", "it is missing"),
+    "an account that is none": ({"resource-id": "stgorders"}, "resource-id", "not the resource id of an account"),
+    "no slot": ({"active-slot": None}, "active-slot", "it is missing"),
+    "an empty slot": ({"active-slot": ""}, "active-slot", "not the name of a slot"),
+    "a slot with more behind it": ({"active-slot": "key1;key2"}, "active-slot", "not the name of a slot"),
+    "no validity": ({"validity-days": None}, "validity-days", "it is missing"),
+    "a validity of nothing": ({"validity-days": "0"}, "validity-days", "1 to 3650"),
+    "a negative validity": ({"validity-days": "-1"}, "validity-days", "1 to 3650"),
+    "a validity of ten years and a day": ({"validity-days": "3651"}, "validity-days", "1 to 3650"),
+    "half a day": ({"validity-days": "0.5"}, "validity-days", "1 to 3650"),
+    "a validity in other digits": ({"validity-days": "٦٠"}, "validity-days", "1 to 3650"),
+    "a validity with a line break": ({"validity-days": "60\n"}, "validity-days", "1 to 3650"),
+    "two conventions that disagree": ({"CredentialId": "key2"}, "active-slot", "it contradicts CredentialId"),
+    "a bad tag of the other convention": ({"ValidityPeriodDays": "x"}, "ValidityPeriodDays", "1 to 3650"),
+    "a policy that is none": ({"rotation-policy": "never"}, "rotation-policy", "something else than format=…"),
+    "a word that the policy does not have": ({"rotation-policy": "pause=true"}, "rotation-policy", "something else"),
+    "a word that belongs to the state": ({"rotation-policy": "id=x"}, "rotation-policy", "something else"),
+    "a policy that says a thing twice": ({"rotation-policy": "paused=true;paused=false"}, "rotation-policy", "twice"),
+    "a pause that is maybe": ({"rotation-policy": "paused=yes"}, "rotation-policy", "paused: it must be true or false"),
+    "an unknown format": ({"rotation-policy": "format=xml"}, "rotation-policy", "one of key, connection-string, json"),
+    "no lead": ({"rotation-policy": "rotate-before=PT0S"}, "rotation-policy", "longer than nothing"),
+    "a retirement in words": ({"rotation-policy": "retire-after=soon"}, "rotation-policy", "'soon' is not an ISO 8601"),
+    "a state that somebody edited": ({"rotation-state": "retire-at=soon"}, "rotation-state", "retire-at: it must be"),
+    "a local time": ({"rotation-state": "rotated-at=2026-11-21T03:00:00+01:00"}, "rotation-state", "a time in UTC"),
+    "an id with a blank": ({"rotation-state": "id=INC 42"}, "rotation-state", "1 to 64 letters"),
+    "an unknown trigger": ({"rotation-state": "trigger=me"}, "rotation-state", "schedule, event, operator, emergency"),
+}
+
+
+@pytest.mark.parametrize(("change", "tag", "complaint"), BAD.values(), ids=BAD.keys())
+def test_an_unreadable_tag_is_named(change: Mapping[str, str | None], tag: str, complaint: str) -> None:
+    """S4: nothing is guessed; the message says which tag, and what it should hold."""
+    raw = {name: text for name, text in {**OURS, **change}.items() if text is not None}
+
+    with pytest.raises(TagError) as refused:
+        tags.read(raw)
+
+    assert refused.value.tag == tag
+    assert complaint in str(refused.value)
+
+
+def test_two_spellings_of_one_account_do_not_contradict() -> None:
+    """ARM ids differ in case from tool to tool; each tag keeps its account, in the first one's spelling."""
+    raw = OURS | {"ProviderAddress": str(ACCOUNT).upper()}
+
+    assert tags.read(raw) == TERMS
+    assert tags.write(raw, TERMS)["ProviderAddress"] == str(ACCOUNT)
+
+
+def test_the_spelling_of_an_account_is_kept() -> None:
+    """A tag that needs no change is not changed."""
+    raw = OURS | {"resource-id": str(ACCOUNT).upper()}
+
+    assert tags.write(raw, TERMS)["resource-id"] == str(ACCOUNT).upper()
+
+
+def test_another_account_replaces_the_spelling() -> None:
+    """What stands there is kept only if it says the same."""
+    raw = OURS | {"resource-id": str(ACCOUNT).replace("stgorders", "stgbilling")}
+
+    assert tags.write(raw, TERMS)["resource-id"] == str(ACCOUNT)
+
+
+def test_a_secret_keeps_the_names_it_came_with() -> None:
+    """S3: Microsoft's rotation functions find their own names again."""
+    assert tags.write(THEIRS | {"owner": "team"}, TERMS) == THEIRS | {"owner": "team"}
+
+
+def test_what_is_not_said_any_more_is_not_written() -> None:
+    """An empty policy or state takes no tag, of which there are only fifteen."""
+    raw = OURS | {"rotation-policy": "paused=true", "rotation-state": "id=INC-42"}
+
+    assert tags.write(raw, TERMS) == OURS
+
+
+@pytest.mark.parametrize(
+    ("raw", "managed"),
+    [
+        (OURS, True),
+        (THEIRS, True),
+        ({"active-slot": "key1"}, True),
+        ({"rotation-policy": ""}, True),
+        ({"rotation-state": "?"}, True),
+        ({"validity-days": "60"}, False),
+        ({"CredentialId": "key1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_secret_asks_for_rotation_by_any_name_that_is_ours_alone(raw: Mapping[str, str], managed: bool) -> None:  # noqa: FBT001  # a column of the table
+    """A secret whose tags are half lost is complained about, not overlooked."""
+    assert tags.managed(raw) is managed
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ({str(n): "" for n in range(15)}, None),
+        ({str(n): "" for n in range(16)}, "16 tags and Key Vault allows 15; remove 1"),
+        ({"owner": "x" * 256}, None),
+        ({"owner": "x" * 257}, "tag owner would be longer than 256"),
+        ({"x" * 256: ""}, None),
+        ({"x" * 257: ""}, f"tag {'x' * 40} would be longer than 256"),
+    ],
+)
+def test_key_vaults_limits_are_known(written: Mapping[str, str], complaint: str | None) -> None:
+    """S8: what Key Vault would refuse is refused before anything is regenerated."""
+    found = tags.problem(written)
+
+    assert found == complaint if complaint is None else complaint in (found or "")
+
+
+@pytest.mark.parametrize("text", ["INC-42", "a", "A.b_c:d-9", "x" * 64])
+def test_a_request_id_is_taken_as_it_is(text: str) -> None:
+    """Ticket numbers and GUIDs will do."""
+    assert tags.request_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 65, "a b", "a;retire-at=2026-11-21T03:00:00Z", "a=b", "ä", "a\n", "\u212a"])
+def test_a_request_id_cannot_say_more_than_that(text: str) -> None:
+    """An id stands between other notes in a tag, so it must not be able to add one."""
+    with pytest.raises(ValueError, match="1 to 64 letters, digits"):
+        tags.request_id(text)
+
+
+def test_times_are_written_in_utc() -> None:
+    """A time of another zone is the same time."""
+    assert tags.format_time(NOW.astimezone(timezone(timedelta(hours=-5)))) == "2026-11-21T03:00:00Z"
+    assert tags.format_time(NOW.replace(year=1, microsecond=999_999)) == "0001-11-21T03:00:00Z"
