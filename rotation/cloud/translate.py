@@ -1,10 +1,12 @@
 """Turns what the Azure SDKs raise into our errors: what failed, why, and what to do about it."""
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 
+import aiohttp
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -52,20 +54,21 @@ _MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
     HTTPStatus.REQUEST_TIMEOUT: (Unavailable, "the service timed out"),
 }
 
-_UNKNOWN_HOST = ("Name or service not known", "nodename nor servname", "getaddrinfo failed", "No address associated")
-
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
 
-    The SDK's error is kept as the cause, except where its text would quote the body of a successful answer:
+    The SDK's error is kept as the cause, except where its text may quote the body of a successful answer:
     that body holds keys.
     """
     try:
         yield
     except (AzureError, OSError) as error:
         raise translate(error, doing) from (None if _quotes_a_good_answer(error) else error)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # The SDKs do not foresee every answer either.
+        raise Unexpected(f"cannot {doing}: the answer cannot be understood ({type(error).__name__})") from None
 
 
 def translate(error: Exception, doing: str) -> RotationError:
@@ -79,7 +82,7 @@ def translate(error: Exception, doing: str) -> RotationError:
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
-    if isinstance(error, ServiceRequestError) and any(text in str(error) for text in _UNKNOWN_HOST):
+    if isinstance(error, ServiceRequestError) and _names_nobody(error.inner_exception):
         return NotFound(
             f"cannot {doing}: its host name is unknown; check the name, and the private DNS zone if it has one"
         )
@@ -152,6 +155,11 @@ def retry_after(error: HttpResponseError) -> float | None:
 
 def _headers(error: HttpResponseError) -> Mapping[str, str]:
     return getattr(error.response, "headers", {})
+
+
+def _names_nobody(error: BaseException | None) -> bool:
+    """Whether a host name is known not to exist, as opposed to a name server that is out of reach."""
+    return isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno != socket.EAI_AGAIN
 
 
 def _role_for(action: str) -> str:

@@ -1,0 +1,186 @@
+"""The one pool of connections, the one credential, and what becomes of their failures."""
+
+import asyncio
+import logging
+import socket
+import traceback
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
+
+from rotation.clock import SystemClock
+from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
+from rotation.cloud.connection import Connection, connect
+from rotation.cloud.rights import Rights
+from rotation.cloud.translate import translated
+from rotation.cloud.vault import KeyVault
+from rotation.errors import CredentialUnavailable, NotFound, RotationError, Unavailable
+from rotation.model import AccountId
+from rotation.providers import Providers, all_providers
+from simulator.client import ControlClient
+
+STORAGE = "Microsoft.Storage/storageAccounts"
+
+
+@pytest.fixture
+async def connection(simulator: ControlClient) -> AsyncIterator[Connection]:
+    """A connection to the default estate."""
+    simulator.clear_journal()
+    async with connect(PUBLIC, None, SystemClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def providers(connection: Connection) -> Providers:
+    """All providers over it."""
+    return all_providers(connection, frozenset())
+
+
+def an_account(simulator: ControlClient, resource_type: str = STORAGE) -> AccountId:
+    """The account of that type in the default estate."""
+    ids = (AccountId.parse(account["id"]) for account in simulator.accounts())
+    return next(id_ for id_ in ids if id_.resource_type == resource_type)
+
+
+def tokens(simulator: ControlClient) -> int:
+    """How many tokens were asked for."""
+    return sum(entry["path"] == "/msi/token" for entry in simulator.journal())
+
+
+async def test_nothing_is_sent_before_it_is_needed(simulator: ControlClient, providers: Providers) -> None:
+    """A cold start that only queues a message must not sign in."""
+    assert len(list(providers)) == 3
+    assert [] == simulator.journal()
+
+
+async def test_all_clients_share_one_token(
+    simulator: ControlClient, connection: Connection, providers: Providers
+) -> None:
+    """However many subscriptions, services and vaults want one at the same time, there is one for each audience."""
+    accounts = [AccountId.parse(account["id"]) for account in simulator.accounts()]
+    vaults = [
+        KeyVault(name, f"https://{name}.{PUBLIC.vault_suffix}", connection) for name in ("kv-orders", "kv-billing")
+    ]
+
+    async def drain(vault: KeyVault) -> None:
+        assert [secret async for secret in vault.list()]
+
+    await asyncio.gather(
+        *(providers.for_type(account.resource_type).describe(account) for account in accounts),
+        *(drain(vault) for vault in vaults),
+    )
+
+    assert 2 == tokens(simulator)
+
+
+@pytest.mark.parametrize(("cloud", "name"), [(PUBLIC, "public"), (CHINA, "china"), (US_GOVERNMENT, "usgov")])
+async def test_every_cloud_has_its_own_names(simulator: ControlClient, cloud: Cloud, name: str) -> None:
+    """In each cloud the hosts, the token audiences and the endpoints of accounts are its own."""
+    types = {"storage": "stsome", "batch": "batchsome", "webpubsub": "wps-some"}
+    simulator.reset(
+        {
+            "cloud": name,
+            "accounts": [{"type": kind, "name": account, "resource_group": "rg"} for kind, account in types.items()],
+            "vaults": [{"name": "kv-some", "resource_group": "rg"}],
+        }
+    )
+    async with connect(cloud, None, SystemClock()) as connection:
+        vault = KeyVault("kv-some", f"https://kv-some.{cloud.vault_suffix}", connection)
+        assert [] == [secret async for secret in vault.list()]
+        for account in (AccountId.parse(told["id"]) for told in simulator.accounts()):
+            provider = all_providers(connection, frozenset()).for_type(account.resource_type)
+            description = await provider.describe(account)
+            keys = await provider.list_keys(account)
+            for key in keys.values():
+                assert "accepted" == await provider.probe(description, key)
+
+
+async def test_missing_rights_are_found(simulator: ControlClient, connection: Connection) -> None:
+    """Azure's answer has wildcards and exclusions; what a denial takes away is missing."""
+    account = an_account(simulator)
+    read, regenerate = f"{STORAGE}/read", f"{STORAGE}/regenerateKey/action"
+    assert () == await Rights(connection).missing(account, (read, regenerate))
+
+    simulator.deny(regenerate)
+
+    assert (regenerate,) == await Rights(connection).missing(account, (read, regenerate))
+
+
+async def test_without_an_identity_the_way_out_is_told(simulator: ControlClient, providers: Providers) -> None:
+    """Signing in fails before anything is sent, and the message says how to sign in."""
+    simulator.fault(path="/msi/token", status=400, body='{"error": "invalid_request"}')
+
+    with pytest.raises(CredentialUnavailable, match="az login"):
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(socket.EAI_NONAME, NotFound), (socket.EAI_AGAIN, Unavailable)], ids=["unknown", "no answer"]
+)
+async def test_an_unknown_host_is_told_from_a_silent_name_server(code: int, expected: type[RotationError]) -> None:
+    """A misspelt vault is for a person; a name server that is down is for the next pass."""
+
+    class Resolver(AbstractResolver):
+        async def resolve(self, *_: object, **__: object) -> list[ResolveResult]:
+            raise socket.gaierror(code, "some text of the platform's")
+
+        async def close(self) -> None:
+            pass
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Resolver())) as session:
+        transport = AioHttpTransport(session=session, session_owner=False)
+        with pytest.raises(expected, match="cannot read it"), translated("read it"):
+            await transport.send(HttpRequest("GET", "https://kv-misspelt.vault.azure.net"))
+
+
+async def test_a_put_is_sent_once(connection: Connection, simulator: ControlClient) -> None:
+    """By itself aiohttp sends a PUT twice when the connection breaks: one attempt of ours would leave two versions."""
+    vault = KeyVault("kv-orders", "https://kv-orders.vault.azure.net", connection)
+    assert [secret async for secret in vault.list()]
+    simulator.clear_journal()
+    simulator.fault(method="PUT", cut=True)
+
+    with pytest.raises(AzureError):
+        await vault._client.set_secret("some-key", "value", retry_total=0)
+    assert 1 == len(simulator.journal())
+
+
+@pytest.mark.parametrize(
+    "garbled", ['{"keys": [{"keyName": "key1", "value": "%s"', '{"keys": "%s"}', '{"nothing": "%s"}']
+)
+async def test_a_garbled_answer_is_not_quoted(
+    simulator: ControlClient, providers: Providers, garbled: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S6: the SDK quotes an answer that it cannot read in its error, keys and all; ours and its chain must not."""
+    caplog.set_level(logging.DEBUG)
+    key = "not-a-real-key-but-as-long-as-one"
+    simulator.fault(path="/listKeys", status=200, body=garbled % key)
+
+    with pytest.raises(Exception) as caught:  # noqa: PT011  whatever it is, it must not quote
+        await providers.for_type(STORAGE).list_keys(an_account(simulator))
+
+    assert isinstance(caught.value, RotationError)
+    assert key not in "".join(traceback.format_exception(caught.value))
+    assert key not in caplog.text
+
+
+async def test_no_key_is_logged_at_any_level(
+    simulator: ControlClient, providers: Providers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S6: not even where an operator turns on every log there is."""
+    caplog.set_level(logging.DEBUG)
+    for account in (AccountId.parse(told["id"]) for told in simulator.accounts()):
+        provider = providers.for_type(account.resource_type)
+        description = await provider.describe(account)
+        keys: dict[str, Any] = dict(await provider.list_keys(account))
+        new = await provider.regenerate(account, provider.slots[1], keys[provider.slots[1]])
+        await provider.probe(description, new)
+
+    assert "management.azure.com" in caplog.text
+    keys_so_far = simulator.keys()
+    assert [] == [key for key in keys_so_far if key in caplog.text]

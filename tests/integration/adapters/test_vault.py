@@ -1,0 +1,220 @@
+"""Key Vault through its real SDK, over the simulator."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rotation.clock import SystemClock
+from rotation.cloud.vault import KeyVault
+from rotation.errors import Forbidden, NotFound, SecretDeleted, SecretDisabled, Throttled, Unavailable
+from rotation.model import Sensitive
+from rotation.ports import Draft
+from simulator.client import ControlClient
+from tests.integration.adapters.hasty import Hasty, hasty_world
+
+NAME = "kv-one"
+
+
+@pytest.fixture
+async def wired(simulator: ControlClient) -> AsyncIterator[tuple[KeyVault, Hasty]]:
+    """An empty vault and the clock that its adapter waits by; the connection is warm."""
+    simulator.reset({"vaults": [{"name": NAME, "resource_group": "rg-one"}]})
+    async with hasty_world(ROTATION_VAULTS=NAME) as (world, clock):
+        vault = world.tools.vaults[NAME]
+        assert isinstance(vault, KeyVault)
+        assert [] == [secret async for secret in vault.list()]
+        simulator.clear_journal()
+        yield vault, clock
+
+
+@pytest.fixture
+def vault(wired: tuple[KeyVault, Hasty]) -> KeyVault:
+    """The vault alone."""
+    return wired[0]
+
+
+def draft(text: str = "one", **tags: str) -> Draft:
+    """A version to be written."""
+    expires = SystemClock().now().replace(microsecond=0) + timedelta(days=90)
+    return Draft(Sensitive(text), {"owner": "team-one", **tags}, expires, "text/x-test")
+
+
+async def versions(vault: KeyVault, name: str) -> int:
+    """How many versions a secret has."""
+    return len([v async for v in vault._client.list_properties_of_secret_versions(name)])
+
+
+def puts(simulator: ControlClient) -> int:
+    """How many times a new version was sent."""
+    return sum(entry["method"] == "PUT" for entry in simulator.journal())
+
+
+async def test_a_version_is_written_in_one_call(vault: KeyVault, simulator: ControlClient) -> None:
+    """S3: value, tags, content type and expiry arrive together and are read back as they were written."""
+    wanted = draft()
+    written = await vault.publish("some-key", wanted)
+    read = await vault.read("some-key")
+
+    assert 1 == puts(simulator)
+    assert written == read
+    assert (wanted.value, wanted.tags, wanted.expires, wanted.content_type, True) == (
+        read.value,
+        read.tags,
+        read.expires,
+        read.content_type,
+        read.enabled,
+    )
+    assert read.created <= datetime.now(UTC)  # noqa: TID251  the simulator's clock is the machine's
+    assert read.version
+
+
+async def test_a_listing_has_all_pages_and_no_values(vault: KeyVault, simulator: ControlClient) -> None:
+    """Key Vault puts at most 25 secrets on a page; names are told in lower case."""
+    for number in range(30):
+        simulator.add_secret(NAME, name=f"Key-{number:02}", tags={"n": str(number)})
+    found = [secret async for secret in vault.list()]
+
+    assert {f"key-{number:02}": {"n": str(number)} for number in range(30)} == {s.ref.name: s.tags for s in found}
+    assert {(None, None)} == {(secret.value, secret.version) for secret in found}
+    assert 2 == len(simulator.journal())
+
+
+async def test_a_secret_that_cannot_be_read_says_why(vault: KeyVault, simulator: ControlClient) -> None:
+    """Disabled, deleted and never there are three things for three remedies."""
+    simulator.add_secret(NAME, name="off", enabled=False)
+    await vault.publish("deleted", draft())
+    await vault._client.delete_secret("deleted")
+
+    with pytest.raises(SecretDisabled, match="kv-one/off"):
+        await vault.read("off")
+    with pytest.raises(SecretDeleted, match="kv-one/deleted"):
+        await vault.read("deleted")
+    with pytest.raises(SecretDeleted, match="kv-one/deleted"):
+        await vault.publish("deleted", draft())
+    with pytest.raises(NotFound, match="kv-one/never"):
+        await vault.read("never")
+
+
+async def test_a_missing_right_is_named(vault: KeyVault, simulator: ControlClient) -> None:
+    """The message has the action and a role that grants it, as nobody knows them by heart."""
+    simulator.add_secret(NAME, name="some-key")
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/getSecret/action")
+
+    with pytest.raises(Forbidden, match=r"secrets/getSecret/action.*'Key Vault Secrets Officer'"):
+        await vault.read("some-key")
+
+
+async def test_a_firewall_is_told_from_a_missing_right(vault: KeyVault, simulator: ControlClient) -> None:
+    """Another role would not help."""
+    simulator.firewall(NAME, closed=True)
+
+    with pytest.raises(Forbidden, match="firewall"):
+        await vault.read("some-key")
+
+
+LOST: list[dict[str, Any]] = [
+    {"status": 500},
+    {"status": 503},
+    {"status": 504},
+    {"status": 429},
+    {"status": 429, "retry_after": 1},
+    {"cut": True},
+]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_a_lost_answer_leaves_one_version(
+    vault: KeyVault, simulator: ControlClient, fault: dict[str, Any]
+) -> None:
+    """S3: the version was written and its answer lost; reading back finds it, so nothing is sent again."""
+    simulator.fault(method="PUT", when="after", times=1, **fault)
+    written = await vault.publish("some-key", draft())
+
+    assert written == await vault.read("some-key")
+    assert (1, 1) == (puts(simulator), await versions(vault, "some-key"))
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_what_was_not_written_is_sent_again(
+    vault: KeyVault, simulator: ControlClient, fault: dict[str, Any]
+) -> None:
+    """One failure that left nothing behind costs one more request and one version in all."""
+    simulator.fault(method="PUT", when="before", times=1, **fault)
+    await vault.publish("some-key", draft())
+
+    assert (2, 1) == (puts(simulator), await versions(vault, "some-key"))
+
+
+async def test_an_older_version_is_not_taken_for_the_new_one(vault: KeyVault, simulator: ControlClient) -> None:
+    """Reading back finds what was there before, which has the same value but other tags."""
+    await vault.publish("some-key", draft(state="old"))
+    simulator.fault(method="PUT", when="before", times=1, cut=True)
+    written = await vault.publish("some-key", draft(state="new"))
+
+    assert "new" == written.tags["state"]
+    assert 2 == await versions(vault, "some-key")
+
+
+async def test_it_gives_up_after_four_attempts(vault: KeyVault, simulator: ControlClient) -> None:
+    """The queue tries again later; a pass must come to an end."""
+    simulator.fault(method="PUT", status=503)
+
+    with pytest.raises(Unavailable, match="kv-one/some-key"):
+        await vault.publish("some-key", draft())
+    assert 4 == puts(simulator)
+
+
+async def test_it_waits_as_long_as_it_is_asked_to(wired: tuple[KeyVault, Hasty], simulator: ControlClient) -> None:
+    """Within reason: half a minute is the longest."""
+    vault, clock = wired
+    simulator.fault(method="PUT", status=429, retry_after=7, times=1)
+    simulator.fault(method="PUT", status=429, retry_after=600, times=1)
+    await vault.publish("some-key", draft())
+
+    assert [7, 30] == clock.waits
+
+
+async def test_a_long_wait_is_not_slept_through(vault: KeyVault, simulator: ControlClient) -> None:
+    """The SDK would sleep for as long as it is told to; ours says how long, and who waits is the queue."""
+    simulator.fault(method="GET", status=429, retry_after=600)
+
+    with pytest.raises(Throttled) as throttled:
+        await vault.read("some-key")
+    assert 600 == throttled.value.retry_after
+    assert 1 == len(simulator.journal())
+
+
+async def test_tags_are_replaced_and_nothing_else(vault: KeyVault) -> None:
+    """Amending touches one version: no new one, and value, expiry and content type stay."""
+    written = await vault.publish("some-key", draft(state="old"))
+    assert written.version
+    await vault.amend("some-key", written.version, {"owner": "team-two"})
+    read = await vault.read("some-key")
+
+    assert {"owner": "team-two"} == read.tags
+    assert (written.value, written.expires, written.content_type, written.version) == (
+        read.value,
+        read.expires,
+        read.content_type,
+        read.version,
+    )
+
+
+async def test_amending_survives_a_throttled_answer(vault: KeyVault, simulator: ControlClient) -> None:
+    """Replacing all tags may be repeated, unlike the SDK's default for a PATCH."""
+    written = await vault.publish("some-key", draft())
+    assert written.version
+    simulator.fault(method="PATCH", status=429, times=1)
+    await vault.amend("some-key", written.version, {"a": "b"})
+
+    assert {"a": "b"} == (await vault.read("some-key")).tags
+
+
+async def test_an_unknown_vault_is_not_found(simulator: ControlClient) -> None:
+    """A misspelt vault is for a person to correct."""
+    simulator.reset({"vaults": []})
+    async with hasty_world(ROTATION_VAULTS="kv-misspelt") as (world, _):
+        with pytest.raises(NotFound, match="kv-misspelt"):
+            await world.tools.vaults["kv-misspelt"].read("some-key")
