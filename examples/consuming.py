@@ -49,28 +49,33 @@ def options(story: str | None, arguments: list[str] | None = None) -> Options:
     return Options(SecretClient(url, DefaultAzureCredential()), name, told.max_age)
 
 
+def fingerprint(key: str) -> str:
+    """The first 12 hex digits of the key's SHA-256, which identify it without giving it away."""
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
 def announce(title: str, key: str) -> None:
-    """Print which key is in use from now on, without giving it away."""
-    print(f"{title}: key {hashlib.sha256(key.encode()).hexdigest()[:12]}", flush=True)
+    """Print which key is in use from now on."""
+    print(f"{title}: key {fingerprint(key)}", flush=True)
 
 
-def consume(rotating: RotatingClient[Client], request: Callable[[Client], object], stop: threading.Event) -> Tally:
-    """Do the same request again and again until told to stop."""
-    tally = Tally()
+def consume(
+    rotating: RotatingClient[Client], request: Callable[[Client], object], stop: threading.Event, tally: Tally
+) -> None:
+    """Do the same request again and again until told to stop, and keep the tally."""
     while not stop.wait(PAUSE_SECONDS):
         tally.requests += 1
         try:
             rotating.call(request)
         except AzureError:
             tally.failures += 1
-    return tally
 
 
 def run(title: str, rotating: RotatingClient[Client], request: Callable[[Client], object]) -> int:
     """Consume until interrupted, print how it went, and return the exit code: 1 if a request failed."""
-    stop = threading.Event()
+    stop, tally = threading.Event(), Tally()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    tally = consume(rotating, request, stop)
-    print(f"{title}: {tally.requests} requests, {tally.failures} failures, {rotating.repeats} repeats", flush=True)
+    consume(rotating, request, stop, tally)
+    print(f"{title}: {tally.requests} requests, {tally.failures} failures, {rotating.repeats} repeated", flush=True)
     return 1 if tally.failures else 0
