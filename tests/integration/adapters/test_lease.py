@@ -1,0 +1,166 @@
+"""Leases: on blobs of the storage emulator, and within the process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
+
+from rotation.clock import SystemClock
+from rotation.cloud.clouds import PUBLIC
+from rotation.cloud.connection import Connection, connect
+from rotation.cloud.lease import BlobLeases, InProcessLeases
+from rotation.errors import Busy, LeaseLost, RotationError
+from rotation.model import AccountId, Sensitive
+from rotation.ports import Leases
+from rotation.settings import Container
+
+SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
+ONE, OTHER = (
+    AccountId.parse(f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/{name}")
+    for name in ("stone", "stother")
+)
+SAME = AccountId.parse(str(ONE).upper())
+
+PASSES = 8
+SECONDS, PAUSE = 15, 0.2
+"""The shortest lease there is, renewed often, so that a test sees what becomes of it."""
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator[Connection]:
+    """A connection that the emulator's clients use too."""
+    async with connect(PUBLIC, None, SystemClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def blobs(azurite: str) -> AsyncIterator[BlobServiceClient]:
+    """Another client of the emulator, which plays the other pass, or the operator; it starts without a container."""
+    async with BlobServiceClient.from_connection_string(azurite) as service:
+        async for container in service.list_containers():
+            await service.delete_container(container.name)
+        yield service
+
+
+@pytest.fixture
+def on_blobs(azurite: str, blobs: BlobServiceClient, connection: Connection) -> BlobLeases:  # noqa: ARG001  empties it
+    """Leases in a container that does not exist yet."""
+    return BlobLeases(Container(Sensitive(azurite), "leases"), connection, seconds=SECONDS, pause=PAUSE)
+
+
+@pytest.fixture(params=["on blobs", "in process"])
+def leases(request: pytest.FixtureRequest) -> Leases:
+    """Both kinds."""
+    if request.param == "in process":
+        return InProcessLeases()
+    found: BlobLeases = request.getfixturevalue("on_blobs")
+    return found
+
+
+async def take(leases: Leases, account: AccountId) -> None:
+    """Take a lease and give it back."""
+    async with leases.hold(account) as lease:
+        lease.ensure()
+
+
+async def test_an_account_is_held_once(leases: Leases) -> None:
+    """A second pass is told at once that the account is held, however it spells it; other accounts are free."""
+    async with leases.hold(ONE) as lease:
+        with pytest.raises(Busy, match=r"(?i)stone"):
+            await take(leases, SAME)
+        await take(leases, OTHER)
+        lease.ensure()
+    await take(leases, ONE)
+
+
+async def test_an_account_is_free_after_a_failure(leases: Leases) -> None:
+    """A pass that fails does not block the next one."""
+    with pytest.raises(ZeroDivisionError):
+        async with leases.hold(ONE):
+            _ = 1 / 0
+    await take(leases, ONE)
+
+
+async def test_an_account_is_free_after_a_cancellation(leases: Leases) -> None:
+    """Nor does one that is stopped."""
+    entered = asyncio.Event()
+
+    async def hold_forever() -> None:
+        async with leases.hold(ONE):
+            entered.set()
+            await asyncio.Event().wait()
+
+    holding = asyncio.create_task(hold_forever())
+    await entered.wait()
+    holding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await holding
+    await take(leases, ONE)
+
+
+async def test_passes_that_start_together_are_kept_apart(leases: Leases) -> None:
+    """Of many, one gets the account, also while the container is being made."""
+    refused = 0
+    others_refused = asyncio.Event()
+
+    async def one_pass() -> None:
+        nonlocal refused
+        try:
+            async with leases.hold(ONE):
+                await others_refused.wait()
+        except Busy:
+            refused += 1
+            if refused == PASSES - 1:
+                others_refused.set()
+
+    await asyncio.gather(*(one_pass() for _ in range(PASSES)))
+
+    assert PASSES - 1 == refused
+
+
+async def test_a_lease_is_renewed_while_it_is_held(on_blobs: BlobLeases) -> None:
+    """A pass that takes longer than the lease keeps it."""
+    async with on_blobs.hold(ONE) as lease:
+        ends = lease._ends
+        await asyncio.sleep(3 * PAUSE)
+
+        lease.ensure()
+        assert lease._ends >= ends + PAUSE
+
+
+async def test_a_broken_lease_is_noticed(on_blobs: BlobLeases, blobs: BlobServiceClient) -> None:
+    """An operator who breaks a lease stops the pass before its next write."""
+    async with on_blobs.hold(ONE) as lease:
+        container = blobs.get_container_client("leases")
+        (name,) = [blob.name async for blob in container.list_blobs()]
+        assert name.startswith("stone-")
+        await BlobLeaseClient(container.get_blob_client(name)).break_lease(0)
+        await asyncio.sleep(2 * PAUSE)
+
+        with pytest.raises(LeaseLost, match="stone"):
+            lease.ensure()
+
+
+async def test_a_lease_that_cannot_be_renewed_runs_out(
+    azurite: str, blobs: BlobServiceClient, connection: Connection
+) -> None:
+    """Seconds before the service gives it away, it does not count any more."""
+    assert not [container async for container in blobs.list_containers()]
+    leases = BlobLeases(Container(Sensitive(azurite), "leases"), connection, seconds=SECONDS, pause=60)
+    async with leases.hold(ONE) as lease:
+        lease.ensure()
+        await asyncio.sleep(SECONDS - 9)
+
+        with pytest.raises(LeaseLost, match="stone"):
+            lease.ensure()
+
+
+async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
+    """The pass fails with one of our errors, without what the connection string holds."""
+    nowhere = "DefaultEndpointsProtocol=http;AccountName=st;AccountKey=bm90IGEga2V5;BlobEndpoint=http://127.0.0.1:9/st"
+    leases = BlobLeases(Container(Sensitive(nowhere), "leases"), connection)
+
+    with pytest.raises(RotationError, match="take the lease of stone") as lost:
+        await take(leases, ONE)
+    assert "bm90IGEga2V5" not in str(lost.value)
