@@ -94,6 +94,12 @@ class Settings:
         """Read all settings; raises BadSettings with every complaint at once."""
         read = _Reader(environment)
         cloud = read("AZURE_CLOUD", _cloud)
+        containers = (
+            read("ROTATION_LEASES", _container),
+            read("AzureWebJobsStorage", _host_container),
+            read("AzureWebJobsStorage__blobServiceUri", _container_at),
+            read("AzureWebJobsStorage__accountName", lambda name: _container_of(name, cloud)),
+        )
         settings = cls(
             cloud=cloud,
             vaults=read("ROTATION_VAULTS", lambda text: _vaults(text, cloud)),
@@ -108,12 +114,7 @@ class Settings:
             grace=read("ROTATION_GRACE", parse_duration),
             concurrency=read("ROTATION_CONCURRENCY", _concurrency),
             client_id=read("AZURE_CLIENT_ID", _client_id),
-            leases=(
-                read("ROTATION_LEASES", _container)
-                or read("AzureWebJobsStorage", _host_container)
-                or read("AzureWebJobsStorage__blobServiceUri", _container_at)
-                or read("AzureWebJobsStorage__accountName", lambda name: _container_of(name, cloud))
-            ),
+            leases=next(filter(None, containers), None),
             own_storage=_own_storage(environment),
         )
         if read.complaints:

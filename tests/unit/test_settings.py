@@ -1,0 +1,226 @@
+"""What the environment says, and what is said where it says nothing or nonsense."""
+
+from datetime import timedelta
+
+import pytest
+
+from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
+from rotation.errors import BadSettings
+from rotation.model import Limits, ProbeMode
+from rotation.settings import SETTINGS, Settings
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/orders"
+
+
+def read(**environment: str) -> Settings:
+    """The settings of an environment that names a vault."""
+    return Settings.from_environment({"ROTATION_VAULTS": "kv-orders", **environment})
+
+
+def complaints(**environment: str) -> list[str]:
+    """What is wrong with an environment."""
+    with pytest.raises(BadSettings) as bad:
+        read(**environment)
+    return str(bad.value).splitlines()
+
+
+def test_one_setting_is_enough() -> None:
+    """Everything but the vaults has a default, which is what the documentation says."""
+    settings = read()
+
+    assert {"kv-orders": "https://kv-orders.vault.azure.net"} == settings.vaults
+    assert Limits(timedelta(days=2), ProbeMode.TRY, timedelta(minutes=1), ()) == settings.limits
+    assert (PUBLIC, 16, timedelta(minutes=15)) == (settings.cloud, settings.concurrency, settings.grace)
+    assert ("0 */15 * * * *", "0 17 3 * * *") == (settings.schedule, settings.audit_schedule)
+    assert (None, None, frozenset()) == (settings.leases, settings.client_id, settings.own_storage)
+
+
+def test_every_setting_is_heard() -> None:
+    """Each variable changes what it is named after."""
+    settings = read(
+        ROTATION_ACCOUNTS=f"{GROUP}/, {GROUP.replace('orders', 'billing')}",
+        ROTATION_SCHEDULE="0 0 * * * *",
+        ROTATION_AUDIT_SCHEDULE="0 0 4 * * Mon-Fri",
+        ROTATION_OVERLAP="P3D",
+        ROTATION_GRACE="PT0S",
+        ROTATION_PROBE="Required",
+        ROTATION_PROBE_TIMEOUT="PT90S",
+        ROTATION_CONCURRENCY="4",
+        ROTATION_LEASES="https://stone.blob.core.windows.net/leases",
+        AZURE_CLIENT_ID="11111111-1111-1111-1111-111111111111",
+        AZURE_CLOUD="azureusgovernment",
+    )
+
+    accounts = (GROUP, GROUP.replace("orders", "billing"))
+    assert Limits(timedelta(days=3), ProbeMode.REQUIRED, timedelta(seconds=90), accounts) == settings.limits
+    assert (US_GOVERNMENT, 4, timedelta(0)) == (settings.cloud, settings.concurrency, settings.grace)
+    assert ("0 0 * * * *", "0 0 4 * * Mon-Fri") == (settings.schedule, settings.audit_schedule)
+    assert "11111111-1111-1111-1111-111111111111" == settings.client_id
+    assert settings.leases
+    assert "https://stone.blob.core.windows.net/leases" == settings.leases.address.reveal()
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    """Templates write empty strings for what nobody chose."""
+    assert read() == read(**{setting.name: "" for setting in SETTINGS if setting.name != "ROTATION_VAULTS"})
+
+
+def test_every_example_is_good() -> None:
+    """What a complaint offers as an example may be copied."""
+    for setting in SETTINGS:
+        assert read(**{setting.name: setting.example})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "text"),
+    [
+        (PUBLIC, "kv-one,kv-two"),
+        (PUBLIC, " KV-One , https://KV-TWO.vault.azure.net/ ,kv-one, "),
+        (PUBLIC, "https://kv-one.vault.azure.net:443,https://kv-two.vault.azure.net"),
+        (CHINA, "https://kv-one.vault.azure.cn,kv-two"),
+        (US_GOVERNMENT, "kv-one,https://kv-two.vault.usgovcloudapi.net/"),
+    ],
+)
+def test_vaults_are_named_or_addressed(cloud: Cloud, text: str) -> None:
+    """S7: names and URLs mean the same, and one vault named twice is one vault."""
+    found = read(AZURE_CLOUD=cloud.name, ROTATION_VAULTS=text).vaults
+
+    assert {name: f"https://{name}.{cloud.vault_suffix}" for name in ("kv-one", "kv-two")} == found
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "http://kv-one.vault.azure.net",
+        "https://kv-one.vault.azure.cn",
+        "https://kv-one.vault.azure.net.example.com",
+        "https://kv-one.example.com",
+        "https://someone@kv-one.vault.azure.net",
+        "https://kv-one.vault.azure.net:8443",
+        "https://kv-one.vault.azure.net/secrets/some-key",
+        "https://vault.azure.net",
+        "kv-one.vault.azure.net",
+        "kv_one",
+        "kv--one",
+        "1kv",
+        "kv",
+        "kv-one-",
+        "k" * 25,
+    ],
+)
+def test_what_is_no_vault_of_this_cloud_is_refused(entry: str) -> None:
+    """S7: our token goes to the vaults of this cloud and nowhere else."""
+    (complaint,) = complaints(ROTATION_VAULTS=f"kv-orders,{entry}")
+
+    assert complaint.startswith(f"ROTATION_VAULTS: {entry!r}")
+
+
+def test_all_complaints_come_at_once() -> None:
+    """A person corrects the settings once, not eleven times; each complaint names its setting and has an example."""
+    bad = {
+        "ROTATION_VAULTS": " , ",
+        "ROTATION_ACCOUNTS": "orders",
+        "ROTATION_SCHEDULE": "*/15 * * * *",
+        "ROTATION_AUDIT_SCHEDULE": "daily",
+        "ROTATION_OVERLAP": "2 days",
+        "ROTATION_GRACE": "-PT1M",
+        "ROTATION_PROBE": "maybe",
+        "ROTATION_PROBE_TIMEOUT": "P1M",
+        "ROTATION_CONCURRENCY": "0",
+        "ROTATION_LEASES": "leases",
+        "AZURE_CLIENT_ID": "me",
+        "AZURE_CLOUD": "Azure",
+        "AzureWebJobsStorage": "nonsense",
+        "AzureWebJobsStorage__accountName": "st.one",
+        "AzureWebJobsStorage__blobServiceUri": "ftp://stone",
+    }
+    found = complaints(**bad)
+
+    assert {setting.name for setting in SETTINGS} == bad.keys()
+    assert sorted(bad) == sorted(complaint.partition(":")[0] for complaint in found)
+    assert all("; for example " in complaint for complaint in found)
+
+
+CONNECTION = "DefaultEndpointsProtocol=https;AccountName=StApp;AccountKey=bm90IGEga2V5;EndpointSuffix=core.windows.net"
+
+
+@pytest.mark.parametrize(
+    ("environment", "address", "name"),
+    [
+        ({"AzureWebJobsStorage": CONNECTION}, CONNECTION, "rotation-leases"),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, "UseDevelopmentStorage=true", "rotation-leases"),
+        (
+            {"AzureWebJobsStorage__accountName": "stapp"},
+            "https://stapp.blob.core.windows.net/rotation-leases",
+            None,
+        ),
+        (
+            {"AzureWebJobsStorage__accountName": "stapp", "AZURE_CLOUD": "AzureChinaCloud"},
+            "https://stapp.blob.core.chinacloudapi.cn/rotation-leases",
+            None,
+        ),
+        (
+            {"AzureWebJobsStorage__blobServiceUri": "https://stapp.blob.core.windows.net/"},
+            "https://stapp.blob.core.windows.net/rotation-leases",
+            None,
+        ),
+        (
+            {"AzureWebJobsStorage": CONNECTION, "ROTATION_LEASES": "http://127.0.0.1:10000/devstoreaccount1/leases"},
+            "http://127.0.0.1:10000/devstoreaccount1/leases",
+            None,
+        ),
+    ],
+)
+def test_leases_are_in_the_host_storage_unless_said_otherwise(
+    environment: dict[str, str], address: str, name: str | None
+) -> None:
+    """Instances of the app and the command line meet in the same container without a setting of their own."""
+    leases = read(**environment).leases
+
+    assert leases
+    assert (address, name) == (leases.address.reveal(), leases.name)
+
+
+@pytest.mark.parametrize(
+    "name", ["AzureWebJobsStorage", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "DEPLOYMENT_STORAGE_CONNECTION_STRING"]
+)
+def test_the_accounts_that_the_app_itself_opens_are_known(name: str) -> None:
+    """Rotating one of them would cut off the app, whichever variable it is opened by."""
+    assert {"stapp"} == read(**{name: CONNECTION}).own_storage
+    assert {"stapp"} == read(
+        **{name: "BlobEndpoint=https://stapp.blob.core.windows.net/;SharedAccessSignature=sv=1"}
+    ).own_storage
+
+
+def test_an_app_that_signs_in_owns_no_key() -> None:
+    """With an identity nothing of the app depends on a key."""
+    assert frozenset() == read(AzureWebJobsStorage__accountName="stapp").own_storage
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ROTATION_LEASES": "ftp://stone.blob.core.windows.net/leases?sig=SIGNATURE"},
+        {"ROTATION_LEASES": "https://stone.blob.core.windows.net?sig=SIGNATURE"},
+        {"ROTATION_LEASES": "AccountName=stone;AccountKey=SIGNATURE"},
+        {"AzureWebJobsStorage": "AccountKey=SIGNATURE"},
+        {"AzureWebJobsStorage__blobServiceUri": "ftp://stone?sig=SIGNATURE"},
+    ],
+)
+def test_no_complaint_repeats_a_secret(environment: dict[str, str]) -> None:
+    """S6: complaints are printed and logged."""
+    found = complaints(**environment)
+
+    assert [next(iter(environment))] == [complaint.partition(":")[0] for complaint in found]
+    assert "SIGNATURE" not in "".join(found)
+
+
+def test_settings_can_be_printed() -> None:
+    """S6: what carries a key shows a fingerprint only."""
+    settings = read(
+        AzureWebJobsStorage=CONNECTION, ROTATION_LEASES="https://stone.blob.core.windows.net/l?sig=SIGNATURE"
+    )
+
+    assert "bm90IGEga2V5" not in repr(settings)
+    assert "SIGNATURE" not in repr(settings)
+    assert "kv-orders" in repr(settings)
