@@ -19,11 +19,12 @@ MINE = Request(Trigger.OPERATOR)
 
 
 class Later:
-    """The real clock, set forward by as much as a test says; waiting is real."""
+    """The real clock, set forward by as much as a test says, on which waiting takes `pace` times less than it says."""
 
     def __init__(self) -> None:
         self._real = SystemClock()
         self.ahead = timedelta()
+        self.pace = 1.0
 
     def now(self) -> datetime:
         """Return the time of the test."""
@@ -31,7 +32,8 @@ class Later:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._real.sleep(seconds)
+        await self._real.sleep(seconds / self.pace)
+        self.ahead += timedelta(seconds=seconds - seconds / self.pace)
 
 
 @dataclass(frozen=True, slots=True)

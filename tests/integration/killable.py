@@ -26,7 +26,7 @@ def start(arguments: list[str], output: Path) -> BaseProcess:
     """Start `python -m rotation ARGUMENTS` in a process forked from one that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    process = context.Process(target=_run, args=(arguments, str(output)))
+    process = context.Process(target=_run, args=(arguments, str(output), dict(os.environ)))
     process.start()
     return process
 
@@ -42,7 +42,9 @@ def run(arguments: list[str], output: Path, patience: float = 60.0) -> int:
     return process.exitcode
 
 
-def _run(arguments: list[str], output: str) -> None:
+def _run(arguments: list[str], output: str, environment: dict[str, str]) -> None:
+    # The process that this one was forked from has the environment of the first test that needed it.
+    os.environ.update(environment)
     written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(written, sys.stdout.fileno())
     os.dup2(written, sys.stderr.fileno())

@@ -97,7 +97,7 @@ async def test_a_rotation_costs_no_more_requests_than_it_must(simulator: Control
     """One due account with one publication: one regenerate, one write, and ten requests in all for storage."""
     estate = one_account(service)
     simulator.reset(estate)
-    simulator.behave(operation=0)
+    simulator.behave(operation_seconds=0)
     async with bench(estate) as work:
         outcome = only(await work.rotate())
 
@@ -251,7 +251,7 @@ async def test_a_key_that_is_accepted_late_is_published_only_then(simulator: Con
     """The pass tries the new key until the service takes it, and publishes it then."""
     estate = one_account(service)
     simulator.reset(estate)
-    simulator.behave(propagation=1.5)
+    simulator.behave(propagation_delay=1.5)
     async with bench(estate) as work:
         outcome = only(await work.rotate())
 
@@ -264,12 +264,12 @@ async def test_a_key_that_is_accepted_too_late_is_staged(simulator: ControlClien
     """It is noted, not published, and the next pass publishes it without regenerating again."""
     estate = one_account(service)
     simulator.reset(estate)
-    simulator.behave(propagation=60)
-    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT1S") as work:
-        (staged,) = (await work.rotate()).outcomes
+    simulator.behave(propagation_delay=4)
+    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT1S") as impatient:
+        (staged,) = (await impatient.rotate()).outcomes
         published_meanwhile = slots(simulator)
-        simulator.behave(propagation=0)
-        finished = only(await work.rotate())
+    async with bench(estate) as patient:
+        finished = only(await patient.rotate())
 
     assert ("staged", 1) == (staged.error and staged.error.code, staged.exit_code)
     assert [SLOTS[service][0]] == published_meanwhile
@@ -298,6 +298,7 @@ async def test_a_regenerate_is_sent_once_whatever_comes_back(
     simulator.reset(estate)
     simulator.fault(method="POST", path="(?i)/regenerate", times=1, **fault)
     async with bench(estate) as work:
+        work.clock.pace = 100  # a lost Web PubSub operation is awaited for minutes
         (outcome,) = (await work.rotate()).outcomes
 
     assert code == (outcome.error and outcome.error.code)
