@@ -77,7 +77,7 @@ def plan(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002 
     return _run(lambda desk: commands.plan(desk, chosen), as_json=as_json)
 
 
-@app.command(epilog=_examples("status --json"))
+@app.command(epilog=_examples("status"))
 def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002  # an option is a flag
     """Say how each account stands.
 

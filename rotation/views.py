@@ -59,7 +59,7 @@ def audited(report: Report) -> Answer:
         Listing(("Account", "Secrets", "Finding", "Why"), findings, "Found"),
         *_failures(report),
         *_vaults(report.problems),
-        f"{_accounts(len(report.outcomes))} looked at: {len(repaired)} repaired, {len(findings)} found, {wrong} not done",
+        f"{_accounts(len(report.outcomes))} looked at; {len(repaired)} repaired, {len(findings)} found, {wrong} failed",
     ]
     if unrepaired:
         parts.append("`python -m rotation audit --repair` mends what can be mended without regenerating a key")
@@ -92,11 +92,13 @@ def standing(
     ]
     parts: list[Listing | str] = [
         Listing(columns, rows),
-        Listing(("Account", "Secrets", "Why"), stuck, "A person must act"),
+        Listing(("Account", "Secrets", "Why"), stuck, "Stuck"),
         *_vaults(problems),
         _accounts(len(accounts)),
     ]
-    codes = [3 for _ in stuck] + [error.exit_code for error in problems.values()]
+    # Where only an unseen vault is in the way, the vault's own error tells whether waiting helps.
+    blocked = [*strays, *(s for s in accounts if s.needs_a_person and s.verdict.reason is not Reason.VAULT_UNSEEN)]
+    codes = [3 for _ in blocked] + [error.exit_code for error in problems.values()]
     document = {
         "at": format_time(now),
         "accounts": [s.to_json() for s in accounts],

@@ -1,0 +1,240 @@
+"""What the command line says to pipes, terminals and people in a hurry; the real program, in its own process."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from simulator.client import ControlClient
+from tests.surface.cli.estates import BATCH, STORAGE
+
+ROTATION = (sys.executable, "-m", "rotation")
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+PATIENCE = 60.0
+
+pytestmark = pytest.mark.usefixtures("simulator")
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the program with its streams in pipes."""
+    return subprocess.run(  # noqa: S603  # our own program
+        [*ROTATION, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **variables},
+        stdin=subprocess.DEVNULL,
+        timeout=PATIENCE,
+    )
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, columns: int, *arguments: str, **variables: str) -> None:
+        self._here, there = pty.openpty()
+        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        environment = {**os.environ, "TERM": "xterm-256color", **variables}
+        for name in ("COLUMNS", "LINES"):
+            environment.pop(name, None)
+        self._process = subprocess.Popen(  # noqa: S603  # our own program
+            [*ROTATION, *arguments],
+            stdin=there,
+            stdout=there,
+            stderr=there,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # nothing else runs yet
+        )
+        os.close(there)
+        self.raw = ""
+
+    def until(self, words: str) -> None:
+        """Read until these words appear."""
+        self._read(lambda: words in self.raw)
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._here, text.encode())
+
+    def end(self) -> int:
+        """Read to the end; returns the exit code."""
+        self._read(lambda: False)
+        os.close(self._here)
+        return self._process.wait(PATIENCE)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was shown, without colours and movements."""
+        return re.split(r"[\r\n]+", ESCAPES.sub("", self.raw))
+
+    def _read(self, enough: Callable[[], bool]) -> None:
+        ends = time.monotonic() + PATIENCE
+        while not enough():
+            assert time.monotonic() < ends, self.raw
+            if select.select([self._here], [], [], 0.1)[0]:
+                try:
+                    self.raw += os.read(self._here, 65536).decode()
+                except OSError:
+                    return
+
+
+@contextmanager
+def held(simulator: ControlClient, path: str) -> Iterator[str]:
+    """Hold requests to a path until the end; yields the id of the fault."""
+    fault = simulator.fault(path=path, stall=True)
+    try:
+        yield fault
+    finally:
+        simulator.lift(fault)
+
+
+@pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1", "GITHUB_ACTIONS": "true", "PY_COLORS": "1"}])
+@pytest.mark.parametrize("arguments", [("status",), ("rotate", "--due"), ("--help",), ("rotate",)])
+def test_a_pipe_gets_no_colours(arguments: tuple[str, ...], variables: dict[str, str]) -> None:
+    """What is no terminal gets plain text, whatever the surroundings would like."""
+    ran = run(*arguments, **variables)
+
+    assert ran.stdout + ran.stderr
+    assert "\x1b" not in ran.stdout + ran.stderr
+
+
+def test_a_pipe_gets_one_line_for_each_account() -> None:
+    """Nothing is wrapped or cut, so that grep and awk find whole names."""
+    ran = run("plan", COLUMNS="40")
+
+    (line,) = (line for line in ran.stdout.splitlines() if line.startswith(STORAGE))
+    assert "kv-billing/orders-storage-key, kv-orders/orders-storage-connection, kv-orders/orders-storage-key" in line
+    assert "and was due" in line
+    assert line == line.rstrip()
+
+
+def test_a_wide_terminal_gets_a_table() -> None:
+    """Names stand below each other, the sentence is wrapped, and words that matter have a colour."""
+    terminal = Terminal(120, "rotate", "kv-orders/orders-storage-key", "--dry-run")
+
+    assert terminal.end() == 0
+    (head,) = (line for line in terminal.lines if line.startswith("Account"))
+    assert head.split() == ["Account", "Secrets", "Would", "Why"]
+    assert max(len(line) for line in terminal.lines) <= 120
+    assert "kv-orders/orders-storage-connection" in "\n".join(terminal.lines)
+    assert "\x1b[" in terminal.raw
+
+
+def test_a_narrow_terminal_gets_records() -> None:
+    """Where the table does not fit, each account is a block of lines with its names whole."""
+    terminal = Terminal(50, "status")
+
+    assert terminal.end() == 0
+    assert f"Account  {STORAGE}" in terminal.lines
+    assert "         kv-orders/orders-storage-connection" in terminal.lines
+    assert max(len(line) for line in terminal.lines) <= 50
+
+
+def test_no_color_is_respected() -> None:
+    """A person who wants no colours gets none on a terminal either."""
+    terminal = Terminal(120, "plan", NO_COLOR="1")
+
+    assert terminal.end() == 0
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", terminal.raw)
+
+
+def test_a_fleet_shows_its_progress() -> None:
+    """On a terminal a bar counts the accounts, and it goes to standard error, out of the way of JSON."""
+    terminal = Terminal(100, "rotate", "--all")
+    assert terminal.end() == 0
+    assert "rotating" in terminal.raw
+    assert "3/3" in terminal.raw
+
+
+def test_a_document_is_all_there_is_on_standard_output() -> None:
+    """Scripts read standard output to its end and find one document, also where the command fails."""
+    good, bad = run("rotate", "--due", "--json"), run("rotate", "kv-orders/nobody", "--json")
+
+    assert (json.loads(good.stdout)["exit_code"], good.returncode, good.stderr) == (0, 0, "")
+    assert (json.loads(bad.stdout)["exit_code"], bad.returncode, bad.stderr) == (3, 3, "")
+
+
+def test_a_terminal_that_knows_no_signs_still_gets_an_answer() -> None:
+    """Where the encoding lacks our signs, something stands in their place."""
+    ran = run("doctor", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert ran.returncode == 0
+    assert "nothing is in the way" in ran.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_failure() -> None:
+    """`| head -1` ends quietly, with the exit code of the work."""
+    process = subprocess.Popen(  # noqa: S603  # our own program
+        [*ROTATION, "plan", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+
+    assert process.wait(PATIENCE) == 0
+    with process.stderr as complaints:
+        assert complaints.read() == b""
+
+
+def test_an_interrupt_says_what_is_not_finished(simulator: ControlClient) -> None:
+    """Ctrl-C ends within moments, names the accounts without an outcome, and the next pass goes on from there."""
+    with held(simulator, "regenerateKeys?$") as fault:
+        terminal = Terminal(200, "rotate", "--due")
+        assert simulator.hits(fault, wait=PATIENCE) > 0
+        pressed = time.monotonic()
+        terminal.type("\x03")
+        code = terminal.end()
+
+    assert code == 130
+    assert time.monotonic() - pressed < 5
+    (told,) = (line for line in terminal.lines if line.startswith("error: interrupted"))
+    assert STORAGE in told or BATCH in told
+    assert "Traceback" not in terminal.raw
+    assert run("rotate", "--due").returncode == 0
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_an_interrupt_is_a_document_too(simulator: ControlClient) -> None:
+    """A script that was stopped still gets JSON, with the outcomes so far and the accounts that have none."""
+    with held(simulator, "batchrendering/regenerateKeys$") as fault:
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            [*ROTATION, "rotate", "--due", "--json"], stdout=subprocess.PIPE, text=True
+        )
+        assert simulator.hits(fault, wait=PATIENCE) == 1
+        while simulator.account(STORAGE)["slots"]["key2"]["regenerated"] == 0:
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=PATIENCE)
+
+    document = json.loads(said)
+    assert (process.returncode, document["error"]["code"]) == (130, "interrupted")
+    assert [name.rpartition("/")[2] for name in document["unfinished"]] == [BATCH]
+    assert [a["account"].rpartition("/")[2] for a in document["accounts"]] == [STORAGE]
+
+
+@pytest.mark.parametrize(("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x03", 130, 0)])
+def test_a_person_is_asked_before_many_accounts_are_harmed(
+    simulator: ControlClient, answer: str, code: int, changed: int
+) -> None:
+    """Only a yes goes on; anything else changes nothing."""
+    terminal = Terminal(200, "rotate", "--all", "--force")
+    terminal.until("Rotate 3 accounts now, and end keys that are still promised to applications?")
+    terminal.type(answer)
+
+    assert terminal.end() == code
+    regenerated = sum(slot["regenerated"] for a in simulator.accounts() for slot in a["slots"].values())
+    assert regenerated == changed

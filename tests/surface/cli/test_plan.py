@@ -1,0 +1,55 @@
+"""`plan`: what a pass would do, changing nothing."""
+
+from simulator.client import ControlClient
+from tests.surface.cli.command import Command
+from tests.surface.cli.estates import BATCH, DUE, FRESH, PUBSUB, STORAGE
+
+
+def test_every_account_gets_its_verdict(command: Command) -> None:
+    """Each account has a line with what would be done and why."""
+    ran = command("plan")
+
+    assert ran.code == 0
+    assert "leave: fresh next due" in ran.row(PUBSUB)
+    assert "rotate: due" in ran.row(STORAGE)
+    assert "rotate: due" in ran.row(BATCH)
+    assert ran.out.splitlines()[-1] == "1 left, 2 planned"
+
+
+def test_the_shape_of_the_json_is_stable(command: Command) -> None:
+    """The names that scripts rely on stay what they are."""
+    document = command("plan", DUE.upper(), "--json").document
+
+    (account,) = document["accounts"]
+    assert set(document) == {"accounts", "counts", "problems", "exit_code"}
+    assert set(account) == {"account", "secrets", "status", "verdict", "trigger", "seconds"}
+    assert (account["status"], account["trigger"]) == ("planned", "operator")
+    assert account["verdict"]["slot"] == "key2"
+    assert len(account["verdict"]["secrets"]) == 3
+
+
+def test_nothing_changes(command: Command, simulator: ControlClient) -> None:
+    """A plan reads: it neither writes to a vault nor regenerates a key."""
+    simulator.clear_journal()
+
+    command("plan")
+
+    sent = {(entry["method"], entry["path"].rpartition("/")[2]) for entry in simulator.journal()}
+    assert {name for method, name in sent if method in ("POST", "PUT", "PATCH")} <= {"listKeys", "token"}
+
+
+def test_a_full_look_finds_what_a_listing_does_not(command: Command, simulator: ControlClient) -> None:
+    """A key that was regenerated elsewhere shows only when values and keys are compared."""
+    simulator.regenerate(PUBSUB, "Primary")
+
+    assert "republish: drift" in command("plan", FRESH).row(PUBSUB)
+
+
+def test_a_refusal_needs_a_person(command: Command, simulator: ControlClient) -> None:
+    """A read-only lock is met before anything is changed."""
+    simulator.change_account(STORAGE, locked=True)
+
+    ran = command("plan", DUE)
+
+    assert ran.code == 3
+    assert "refuse: read-only-lock" in ran.row(STORAGE)

@@ -1,0 +1,274 @@
+"""`rotate`: the accounts that were chosen are brought to rest, and the answer says what that means."""
+
+import uuid
+
+import pytest
+
+from simulator.client import ControlClient
+from tests.surface.cli.command import Command
+from tests.surface.cli.estates import ALSO_DUE, BATCH, DUE, FRESH, PUBSUB, STORAGE, managed
+
+
+def test_a_named_secret_takes_its_whole_account_along(command: Command, simulator: ControlClient) -> None:
+    """One key is made and published to every secret of the account."""
+    ran = command("rotate", DUE)
+
+    assert ran.code == 0
+    assert "rotate: due key2" in ran.row(STORAGE)
+    assert simulator.account(STORAGE)["slots"]["key2"]["regenerated"] == 1
+    assert {(v["slot"], v["opens"]) for v in simulator.verdict() if v["account"] == STORAGE} == {("key2", True)}
+
+
+def test_the_answer_says_what_becomes_of_the_previous_key(command: Command) -> None:
+    """Until when the previous key works, whether a promise was broken, and how to repeat the request."""
+    ran = command("rotate", DUE)
+
+    assert "the previous key works until the next rotation, at least until 20" in ran.out
+    assert "no promise was broken" in ran.out
+    assert "as --request-id, this can be repeated" in ran.out
+
+
+def test_the_lease_that_holds_nobody_else_off_is_mentioned_once(command: Command) -> None:
+    """Without a lease container another process is not kept apart, and the answer says so."""
+    assert command("rotate", "--due").out.count("the lease is in-process") == 1
+
+
+def test_the_shape_of_the_json_is_stable(command: Command) -> None:
+    """The names that scripts rely on stay what they are."""
+    document = command("rotate", DUE, "--json", "--request-id", "change-17").document
+
+    (account,) = document["accounts"]
+    (step,) = account["steps"]
+    assert set(document) == {"accounts", "counts", "problems", "exit_code"}
+    assert set(account) == {"account", "secrets", "status", "verdict", "steps", "request_id", "trigger", "seconds"}
+    assert set(step) == {
+        "action",
+        "reason",
+        "because",
+        "secrets",
+        "slot",
+        "fingerprint",
+        "replaced",
+        "previous_key_until",
+    }
+    assert (account["request_id"], document["counts"]) == ("change-17", {"changed": 1})
+
+
+def test_each_request_has_an_id_of_its_own(command: Command) -> None:
+    """A request that was given no id gets one that nobody else has."""
+    ids = [command("rotate", FRESH, "--json").document["accounts"][0]["request_id"] for _ in range(2)]
+
+    assert len({uuid.UUID(text) for text in ids}) == 2
+
+
+def test_the_same_request_is_not_done_twice(command: Command, simulator: ControlClient) -> None:
+    """Repeating a request by its id leaves the account alone, even with --force."""
+    first = command("rotate", DUE, "--force", "--request-id", "ticket-7")
+    again = command("rotate", DUE, "--force", "--request-id", "ticket-7")
+
+    assert (first.code, again.code) == (0, 0)
+    assert "leave: already-done" in again.row(STORAGE)
+    assert sum(slot["regenerated"] for slot in simulator.account(STORAGE)["slots"].values()) == 1
+
+
+def test_due_passes_over_what_is_not_due(command: Command, simulator: ControlClient) -> None:
+    """Accounts that their tags show to be fresh are counted and not contacted."""
+    simulator.clear_journal()
+
+    ran = command("rotate", "--due")
+
+    assert ran.code == 0
+    assert "2 changed, 1 left" in ran.out
+    assert not any(PUBSUB in entry["path"] for entry in simulator.journal())
+
+
+def test_nothing_due_is_fine(command: Command) -> None:
+    """A second pass finds nothing to do."""
+    command("rotate", "--due")
+
+    ran = command("rotate", "--due")
+
+    assert (ran.code, ran.out) == (0, "3 left\n")
+
+
+def test_all_takes_a_full_look_at_every_account(command: Command, simulator: ControlClient) -> None:
+    """Drift of an account that is not due is mended too."""
+    simulator.regenerate(PUBSUB, "Primary")
+
+    ran = command("rotate", "--all")
+
+    assert "republish: drift" in ran.row(PUBSUB)
+    assert "3 changed" in ran.out
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_a_promise_is_kept_unless_somebody_insists(command: Command, simulator: ControlClient) -> None:
+    """Within the overlap a rotation waits; --force breaks the promise and says so."""
+    command("rotate", DUE)
+
+    kept, broken = command("rotate", DUE), command("rotate", DUE, "--force")
+
+    assert (kept.code, broken.code) == (0, 0)
+    assert "leave: overlap the previous key is promised until" in kept.row(STORAGE)
+    assert "rotate: forced key1" in broken.row(STORAGE)
+    assert "a promise was broken: the key" in broken.out
+    assert simulator.account(STORAGE)["slots"]["key1"]["regenerated"] == 1
+
+
+def test_a_compromised_key_is_replaced_now_and_retired_after_the_grace(command: Command) -> None:
+    """The answer says until when the leaked key works and what retires it."""
+    ran = command("rotate", FRESH, "--compromised", "active", "--grace", "PT1H")
+
+    assert ran.code == 0
+    assert "rotate: compromised Secondary" in ran.row(PUBSUB)
+    assert "it is retired by the first sweep after 20" in ran.out
+    assert "`python -m rotation rotate --due`" in ran.out
+
+
+def test_without_a_grace_the_leaked_key_stops_at_once(command: Command, simulator: ControlClient) -> None:
+    """Both keys are replaced in one go, and the published one works."""
+    ran = command("rotate", FRESH, "--compromised", "both", "--grace", "PT0S", "--json")
+
+    (account,) = ran.document["accounts"]
+    assert [step["action"] for step in account["steps"]] == ["rotate", "retire"]
+    assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [1, 1]
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_the_setting_says_how_long_a_grace_is(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --grace ROTATION_GRACE holds."""
+    monkeypatch.setenv("ROTATION_GRACE", "PT0S")
+
+    ran = command("rotate", FRESH, "--compromised", "active", "--json")
+
+    assert [step["action"] for step in ran.document["accounts"][0]["steps"]] == ["rotate", "retire"]
+
+
+def test_an_idle_key_is_retired_at_once(command: Command, simulator: ControlClient) -> None:
+    """Nobody is to use the idle key, so it just stops working."""
+    ran = command("rotate", FRESH, "--compromised", "idle")
+
+    assert "retire: compromised Secondary" in ran.row(PUBSUB)
+    assert simulator.account(PUBSUB)["slots"]["Secondary"]["regenerated"] == 1
+    assert simulator.account(PUBSUB)["slots"]["Primary"]["regenerated"] == 0
+
+
+def test_a_dry_run_changes_nothing(command: Command, simulator: ControlClient) -> None:
+    """It says what the very same request would do."""
+    simulator.clear_journal()
+
+    ran = command("rotate", FRESH, "--force", "--dry-run")
+
+    assert ran.code == 0
+    assert "rotate: forced" in ran.row(PUBSUB)
+    assert not any("regenerate" in entry["path"].lower() for entry in simulator.journal())
+    assert not any(entry["method"] == "PUT" for entry in simulator.journal())
+
+
+@pytest.mark.parametrize("urgency", [("--force",), ("--compromised", "active")])
+@pytest.mark.parametrize("chosen", [("--all",), (DUE, FRESH)])
+def test_many_accounts_are_not_harmed_without_a_confirmation(
+    command: Command, simulator: ControlClient, urgency: tuple[str, ...], chosen: tuple[str, ...]
+) -> None:
+    """Where nobody can answer a question, --yes is needed to break promises of more than one account."""
+    ran = command("rotate", *chosen, *urgency)
+
+    assert ran.code == 2
+    assert "add --yes" in ran.err
+    assert {slot["regenerated"] for a in simulator.accounts() for slot in a["slots"].values()} == {0}
+
+
+def test_a_confirmation_in_advance_is_enough(command: Command, simulator: ControlClient) -> None:
+    """With --yes every account is rotated, due or not."""
+    ran = command("rotate", "--all", "--force", "--yes", "--json")
+
+    assert ran.code == 0
+    assert ran.document["counts"] == {"changed": 3}
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_two_secrets_of_one_account_need_no_confirmation(command: Command) -> None:
+    """What counts is the accounts, however many of their secrets are named."""
+    assert command("rotate", DUE, ALSO_DUE, "--force").code == 0
+
+
+def test_one_failure_does_not_stop_the_others(command: Command, simulator: ControlClient) -> None:
+    """The fleet goes on, and the failures are a table of their own at the end."""
+    simulator.change_account(STORAGE, locked=True)
+
+    ran = command("rotate", "--due")
+
+    assert ran.code == 3
+    assert "rotate: due Primary" in ran.row(BATCH)
+    assert ran.out.index("Changed") < ran.out.index("Not done")
+    assert "refuse: read-only-lock" in ran.row(STORAGE)
+    assert "1 changed, 1 left, 1 refused" in ran.out
+
+
+def test_a_right_that_is_missing_is_named(command: Command, simulator: ControlClient) -> None:
+    """The answer names the action, and nothing was published."""
+    simulator.deny("Microsoft.Batch/batchAccounts/regenerateKeys/action", BATCH)
+
+    ran = command("rotate", "kv-billing/rendering-key", "--json")
+
+    (account,) = ran.document["accounts"]
+    assert (ran.code, account["status"], account["error"]["code"]) == (3, "failed", "forbidden")
+    assert "microsoft.batch/batchaccounts/regeneratekeys/action" in account["error"]["message"].lower()
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_an_unlisted_vault_forbids_to_regenerate(command: Command, simulator: ControlClient) -> None:
+    """The vault may publish the very key that would be regenerated."""
+    simulator.firewall("kv-billing", closed=True)
+
+    ran = command("rotate", DUE)
+
+    assert ran.code == 3
+    assert "refuse: vault-unseen" in ran.row(STORAGE)
+    assert simulator.account(STORAGE)["slots"]["key2"]["regenerated"] == 0
+
+
+def test_a_secret_of_a_vault_that_fails_is_not_called_unmanaged(command: Command, simulator: ControlClient) -> None:
+    """What could not be listed may be there: the vault's own failure is told, and waiting helps."""
+    simulator.fault(host="kv-billing", path="/secrets", status=429, retry_after=100)
+
+    ran = command("rotate", ALSO_DUE, "--json")
+
+    assert (ran.code, ran.document["error"]["code"]) == (1, "throttled")
+
+
+@pytest.mark.parametrize("ref", ["kv-orders/nobody", "kv-elsewhere/storage-key", "kv-orders/orders-smtp-password"])
+def test_a_secret_that_is_not_managed_is_named(command: Command, ref: str) -> None:
+    """An unknown secret, an unknown vault and a secret without our tags are all answered by name."""
+    told, asked = command("rotate", DUE, ref), command("rotate", ref, "--json")
+
+    assert (told.code, told.out) == (3, "")
+    assert told.err.startswith(f"error: {ref}: no managed secret of that name")
+    assert asked.document["error"]["code"] == "not-found"
+
+
+def test_a_disabled_secret_is_left_and_a_person_told_who_insisted(command: Command, simulator: ControlClient) -> None:
+    """Left alone is fine for a sweep, and not for somebody whose key is compromised."""
+    simulator.add_account(type="storage", name="stasleep", resource_group="rg-sleep")
+    simulator.add_secret("kv-orders", **managed("asleep", "stasleep", "key1", enabled=False))
+
+    left, insisted = command("rotate", "kv-orders/asleep"), command("rotate", "kv-orders/asleep", "--force")
+
+    assert (left.code, insisted.code) == (0, 3)
+    assert "leave: disabled" in left.row("stasleep")
+    assert "Not done" in insisted.out
+
+
+def test_a_key_that_is_not_accepted_yet_is_transient(
+    command: Command, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new key is staged, nothing is published, and a later pass publishes it."""
+    monkeypatch.setenv("ROTATION_PROBE_TIMEOUT", "PT1S")
+    simulator.behave(propagation_delay=600)
+
+    first = command("rotate", DUE)
+    simulator.behave(propagation_delay=0)
+
+    assert first.code == 1
+    assert "failed: staged" in first.row(STORAGE)
+    assert "publish: staged" in command("status", DUE).out

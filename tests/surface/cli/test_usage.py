@@ -1,0 +1,91 @@
+"""Wrong arguments and settings: exit code 2, every complaint, and one JSON document where one was asked for."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_group
+
+from rotation.cli import app
+from simulator.client import ControlClient
+from tests.surface.cli.command import Command
+from tests.surface.cli.estates import DUE, FRESH, PUBSUB_ID
+
+WRONG = {
+    "no account is chosen": ("rotate",),
+    "two ways to choose": ("rotate", "--due", "--all"),
+    "secrets and all": ("rotate", DUE, "--all"),
+    "not a reference": ("rotate", "orders-storage-key"),
+    "not a reference to plan": ("plan", "kv-orders/orders/storage"),
+    "not a reference to show": ("status", "kv_orders/x"),
+    "no duration": ("rotate", DUE, "--compromised", "active", "--grace", "15m"),
+    "no role": ("rotate", DUE, "--compromised", "primary"),
+    "a grace without a compromise": ("rotate", DUE, "--grace", "PT15M"),
+    "a grace for an idle key": ("rotate", DUE, "--compromised", "idle", "--grace", "PT15M"),
+    "forced and compromised": ("rotate", DUE, "--compromised", "active", "--force"),
+    "due and forced": ("rotate", "--due", "--force"),
+    "due and compromised": ("rotate", "--due", "--compromised", "idle"),
+    "an id that does not fit a tag": ("rotate", DUE, "--request-id", "change 17"),
+    "no such option": ("plan", "--repair"),
+    "no such command": ("rotat",),
+    "no account to enroll": ("enroll", FRESH),
+    "no resource id": ("enroll", FRESH, "--resource-id", "stcontosoorders"),
+    "no validity": ("enroll", FRESH, "--resource-id", PUBSUB_ID, "--validity-days", "0"),
+    "no format": ("enroll", FRESH, "--resource-id", PUBSUB_ID, "--format", "yaml"),
+    "no number": ("enroll", FRESH, "--resource-id", PUBSUB_ID, "--validity-days", "P90D"),
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG.values(), ids=WRONG)
+def test_wrong_arguments_are_refused_before_anything_is_asked(
+    command: Command, simulator: ControlClient, arguments: tuple[str, ...]
+) -> None:
+    """The complaint says where help is, nothing is on standard output, and Azure hears nothing of it."""
+    simulator.clear_journal()
+
+    told, asked = command(*arguments), command(*arguments, "--json")
+
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("error: ")
+    assert "--help" in told.err
+    assert (asked.document["error"]["code"], asked.err) == ("usage", "")
+    assert simulator.journal() == []
+
+
+@pytest.mark.parametrize("name", sorted(get_group(app).commands))
+def test_every_command_tells_all_that_is_wrong_with_the_settings(
+    command: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """One run is enough to learn of every setting that has to be changed."""
+    monkeypatch.delenv("ROTATION_VAULTS")
+    monkeypatch.setenv("ROTATION_OVERLAP", "two days")
+    monkeypatch.setenv("ROTATION_CONCURRENCY", "0")
+    arguments = {"rotate": ("--due",), "enroll": (FRESH, "--resource-id", PUBSUB_ID)}.get(name, ())
+
+    told, asked = command(name, *arguments), command(name, *arguments, "--json")
+
+    assert (told.code, told.out) == (2, "")
+    for setting in ("ROTATION_VAULTS", "ROTATION_OVERLAP", "ROTATION_CONCURRENCY"):
+        assert setting in told.err
+        assert setting in asked.document["error"]["message"]
+    assert asked.document["error"]["code"] == "bad-settings"
+
+
+def test_without_arguments_help_is_shown(command: Command) -> None:
+    """Who types nothing learns what there is."""
+    ran = command()
+
+    assert ran.code == 0
+    assert ran.out.startswith("Usage: python -m rotation")
+
+
+def test_help_does_not_wait_for_azure() -> None:
+    """The SDKs take seconds to import, and help needs none of them."""
+    code = "import sys; from rotation.cli import main; main(['rotate', '--help']); print(sorted(sys.modules))"
+
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603  # our own
+
+    assert "Usage: python -m rotation rotate" in asked.stdout
+    assert "'rotation.cli'" in asked.stdout
+    assert "'azure" not in asked.stdout
+    assert "'aiohttp'" not in asked.stdout
