@@ -32,12 +32,12 @@ class Sensitive:
     @property
     def fingerprint(self) -> str:
         """The first 12 hex digits of the text's SHA-256, which identify it without giving it away."""
-        return hashlib.sha256(self._text.encode()).hexdigest()[:12]
+        return hashlib.sha256(self._bytes()).hexdigest()[:12]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sensitive):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(self._bytes(), other._bytes())
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -45,13 +45,17 @@ class Sensitive:
     def __repr__(self) -> str:
         return f"<{self.fingerprint}>"
 
+    def _bytes(self) -> bytes:
+        # A text that is no good Unicode would otherwise be quoted whole in the error.
+        return self._text.encode(errors="surrogatepass")
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not pickled")
 
 
 _ACCOUNT_ID = re.compile(
     r"/subscriptions/(?P<subscription>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"/resourceGroups/(?P<group>[\w.()-]{1,89}[\w()-])"
+    r"/resourceGroups/(?P<group>[\w.()-]{0,89}[\w()-])"
     r"/providers/(?P<type>[a-z]+\.[a-z]+/[a-z]+)"
     r"/(?P<name>[a-z0-9][a-z0-9-]{1,62})",
     re.IGNORECASE,

@@ -25,6 +25,7 @@ OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_")
 """How variables begin that would lead tests to a real Azure."""
 
 _RUNNING = pytest.StashKey[Running]()
+_PRINTED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,10 +34,36 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:datetime.datetime.utcnow:DeprecationWarning:azure.batch")
     for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
+    config.stash[_PRINTED] = []
+    config.pluginmanager.register(_Listener(config.stash[_PRINTED]))
     held = ExitStack()
     config.add_cleanup(held.close)
     config.stash[_RUNNING] = held.enter_context(running_simulator())
     os.environ.update(config.stash[_RUNNING].env)
+
+
+class _Listener:
+    """Keeps what every test prints, logs and raises."""
+
+    def __init__(self, printed: list[str]) -> None:
+        self._printed = printed
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take down one phase of one test."""
+        self._printed += [text for _, text in report.sections]
+        self._printed.append(report.longreprtext)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the test that searches all output come last."""
+    items.sort(key=lambda item: "printed" in item.fixturenames)  # type: ignore[attr-defined]  # every function has it
+
+
+@pytest.fixture
+def printed(pytestconfig: pytest.Config) -> str:
+    """Everything that the tests before this one printed, logged and raised."""
+    texts: list[str] = pytestconfig.stash[_PRINTED]
+    return "\n".join(texts)
 
 
 @pytest.fixture

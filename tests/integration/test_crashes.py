@@ -11,6 +11,7 @@ from azure.keyvault.secrets import SecretClient
 from simulator.client import ControlClient
 from tests.integration import killable
 from tests.integration.estates import SERVICES, SLOTS, one_account
+from tests.surface.leaks import leaked
 
 PASS = ["rotate", "--due", "--json"]
 
@@ -69,6 +70,7 @@ def test_a_pass_killed_at_any_request_is_finished_by_the_next(
         extra = versions(estate) - uninterrupted
         assert extra.total() <= 1, (n, when, extra)
 
+    assert [] == leaked(output.read_text(), simulator.keys())
     assert [] == unmet, [(e["n"], e["method"], e["path"], e["status"]) for e in simulator.journal()]
 
 
