@@ -58,7 +58,7 @@ class Azure:
         signing_in = challenged or call.plane in (Plane.SIGN_IN, Plane.IDENTITY)
         entry = world.journal.open(real_time(), call, sign_in=signing_in)
         # A vault's challenge is part of signing in: a fault meant for the request would be spent on it.
-        fault = None if challenged else world.faults.claiming(call.method, call.host, call.path)
+        fault = None if challenged else world.faults.claiming(call)
         entry.fault = fault.id if fault else None
         started = running_time()
         try:

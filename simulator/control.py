@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -151,7 +152,9 @@ class Control:
             case ("GET",):
                 return [_shown(world, account) for account in world.accounts.values()]
             case ("POST",):
-                return self._add(told, lambda reader: read_account(world, reader))
+                account = _read(told, partial(read_account, world))
+                world.accounts[account.name.lower()] = account
+                return _shown(world, account)
             case ("GET", name):
                 return _shown(world, _found(world.account(name), name))
             case ("PATCH", name):
@@ -178,15 +181,9 @@ class Control:
                 return {"name": vault.name, "firewall": vault.firewall}
             case ("POST", name, "secrets"):
                 vault = _found(world.vault(name), name)
-                return self._add(told, lambda reader: read_secret(world, vault, reader, running_time()))
+                vault.put(*_read(told, partial(read_secret, world, vault)), running_time())
+                return {}
         raise RequestError(404, "vaults: not a control request")
-
-    def _add(self, told: object, read: Callable[[Reader], None]) -> dict[str, Any]:
-        complaints: list[str] = []
-        read(Reader(told, "", complaints))
-        if complaints:
-            raise RequestError(400, *complaints)
-        return {}
 
 
 def vault_urls(world: World) -> list[str]:
@@ -224,6 +221,14 @@ async def _watched(fault: Fault, wait: float) -> dict[str, Any]:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(fault.hit.wait(), min(wait, LONGEST_WAIT))
     return fault.as_json()
+
+
+def _read(told: object, read: Callable[[Reader], Any]) -> Any:  # noqa: ANN401  # gives back what was read
+    complaints: list[str] = []
+    thing = read(Reader(told, "", complaints))
+    if complaints:
+        raise RequestError(400, *complaints)
+    return thing
 
 
 def _found(thing: Any, name: str) -> Any:  # noqa: ANN401  # gives back what it was given

@@ -54,8 +54,9 @@ def build(told: object) -> World:
         tenant=reader.take("tenant", str, DEFAULT_TENANT),
         subscription=reader.take("subscription", str, DEFAULT_SUBSCRIPTION),
     )
-    for account in reader.items("accounts"):
-        read_account(world, account)
+    for item in reader.items("accounts"):
+        if account := read_account(world, item):
+            world.accounts.setdefault(account.name.lower(), account)
     for vault in reader.items("vaults"):
         _read_vault(world, vault)
     fleet = read_fleet(reader.inner("generate")) if reader.has("generate") else None
@@ -67,8 +68,8 @@ def build(told: object) -> World:
     return world
 
 
-def read_account(world: World, reader: Reader) -> None:
-    """Add one account to the world, or complain."""
+def read_account(world: World, reader: Reader) -> Account | None:
+    """Read one account; None where it cannot even be told what it is."""
     kind, group, name = _identity(world, reader)
     ages = reader.inner("ages")
     told = {
@@ -79,13 +80,13 @@ def read_account(world: World, reader: Reader) -> None:
     }
     reader.done()
     if kind is None:
-        return
+        return None
     if name.lower() in world.accounts:
         reader.complain("name", f"{name} is already there")
     now = world.clock.now()
     births = {slot: now - (ages.duration(slot) or DEFAULT_KEY_AGE) for slot in kind.slots}
     ages.done()
-    world.accounts[name.lower()] = Account(
+    return Account(
         kind=kind,
         name=name,
         subscription=world.subscription,
@@ -127,12 +128,12 @@ def _read_vault(world: World, reader: Reader) -> None:
         reader.complain("name", f"{name} is already there")
     world.vaults[name.lower()] = vault
     for secret in reader.items("secrets"):
-        read_secret(world, vault, secret)
+        vault.put(*read_secret(world, vault, secret), ALWAYS)
     reader.done()
 
 
-def read_secret(world: World, vault: Vault, reader: Reader, since: float = ALWAYS) -> None:
-    """Add one secret to a vault, or complain; `since` is the running time from which lists show it."""
+def read_secret(world: World, vault: Vault, reader: Reader) -> tuple[str, State]:
+    """Read one secret that is going to be in this vault: its name and its first state."""
     name = reader.required("name")
     if name and not NAME.fullmatch(name):
         reader.complain("name", "may have letters, digits and dashes only")
@@ -152,7 +153,7 @@ def read_secret(world: World, vault: Vault, reader: Reader, since: float = ALWAY
         expires=None if expires is None else int((now + expires).timestamp()),
     )
     reader.done()
-    vault.put(name, State((version,)), since)
+    return name, State((version,))
 
 
 def _value(world: World, reader: Reader) -> tuple[str, dict[str, str]]:

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.clouds import Plane
+from simulator.wire import Call
+
 
 @dataclass(slots=True, eq=False)
 class Fault:
@@ -30,9 +33,15 @@ class Fault:
     hit: asyncio.Event = field(default_factory=asyncio.Event)
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def claims(self, method: str, host: str, path: str) -> bool:
-        """Whether this request is one that goes wrong; counts the ones that are let pass."""
-        if self.method not in (None, method) or not self.host.search(host) or not self.path.search(path):
+    def claims(self, call: Call) -> bool:
+        """Whether this request is one that goes wrong; counts the ones that are let pass.
+
+        Signing in goes wrong only for a fault that asks for a host or a path.
+        """
+        signing_in = call.plane in (Plane.SIGN_IN, Plane.IDENTITY)
+        if signing_in and not self.host.pattern and not self.path.pattern:
+            return False
+        if not (self.method in (None, call.method) and self.host.search(call.host) and self.path.search(call.path)):
             return False
         self.seen += 1
         if self.seen <= self.skip or (self.times is not None and self.claimed >= self.times):
@@ -131,9 +140,9 @@ class Faults:
         self._faults[fault.id] = fault
         return fault
 
-    def claiming(self, method: str, host: str, path: str) -> Fault | None:
+    def claiming(self, call: Call) -> Fault | None:
         """The first fault that this request runs into."""
-        return next((fault for fault in self._faults.values() if fault.claims(method, host, path)), None)
+        return next((fault for fault in self._faults.values() if fault.claims(call)), None)
 
     def get(self, fault_id: str) -> Fault | None:
         """The fault with this id."""

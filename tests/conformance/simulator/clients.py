@@ -48,16 +48,15 @@ def sync_clients(**options: Any) -> Iterator[Clients]:
 
 @asynccontextmanager
 async def aio_clients(**options: Any) -> AsyncIterator[Clients]:
-    """Clients to await; told whom to trust, because aiohttp reads the environment when it is imported."""
+    """Clients to await."""
     subscription = os.environ["AZURE_SUBSCRIPTION_ID"]
-    told = {"connection_verify": os.environ["SSL_CERT_FILE"], **options}
     async with AsyncExitStack() as stack:
         credential = await stack.enter_async_context(AioManagedIdentityCredential())
         yield Clients(
-            vault=await stack.enter_async_context(AioSecretClient(VAULT_URL, credential, **told)),
-            storage=await stack.enter_async_context(AioStorageManagementClient(credential, subscription, **told)),
-            batch=await stack.enter_async_context(AioBatchManagementClient(credential, subscription, **told)),
+            vault=await stack.enter_async_context(AioSecretClient(VAULT_URL, credential, **options)),
+            storage=await stack.enter_async_context(AioStorageManagementClient(credential, subscription, **options)),
+            batch=await stack.enter_async_context(AioBatchManagementClient(credential, subscription, **options)),
             web_pubsub=await stack.enter_async_context(
-                AioWebPubSubManagementClient(credential, subscription, polling_interval=0.1, **told)
+                AioWebPubSubManagementClient(credential, subscription, polling_interval=0.1, **options)
             ),
         )

@@ -119,24 +119,24 @@ def lacking(official: object, ours: object, place: str = "") -> list[str]:
     )
 
 
-def ask_arm(azure: ControlClient, example: Example) -> Answer:
+def ask_arm(simulator: ControlClient, example: Example) -> Answer:
     """Send an example of Azure Resource Manager to an estate that has its account."""
     told = example.parameters
     subscription = told["subscriptionId"] if "{" not in told["subscriptionId"] else SUBSCRIPTION
     kind = ACCOUNT_TYPES[example.name.partition("__")[0]]
     name = told.get("accountName") or told["resourceName"]
     account = {"type": kind, "name": name, "resource_group": told["resourceGroupName"]}
-    account_id = azure.reset({"subscription": subscription, "accounts": [account]})["accounts"][0]
+    account_id = simulator.reset({"subscription": subscription, "accounts": [account]})["accounts"][0]
     method, action = ACTIONS.get(example.name, ("POST", "/regenerateKey"))
     url = f"{MANAGEMENT}{account_id}{action}?{example.query}"
     return send(method, url, example.body, token=token_for(MANAGEMENT))
 
 
-def ask_vault(azure: ControlClient, example: Example) -> Answer:
+def ask_vault(simulator: ControlClient, example: Example) -> Answer:
     """Send an example of Key Vault to an estate that has its vault and secrets."""
     name = example.parameters.get("secret-name", "listsecrettest0")
     secrets = [{"name": name, "content_type": "plainText"}, {"name": "another"}]
-    azure.reset({"vaults": [{"name": "myvault", "secrets": secrets}]})
+    simulator.reset({"vaults": [{"name": "myvault", "secrets": secrets}]})
     base = example.parameters["vaultBaseUrl"].rstrip("/")
     token = token_for(VAULT)
     version = send(
@@ -150,11 +150,11 @@ def ask_vault(azure: ControlClient, example: Example) -> Answer:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_official_example_is_answered_in_its_shape(azure: ControlClient, path: Path) -> None:
+def test_an_official_example_is_answered_in_its_shape(simulator: ControlClient, path: Path) -> None:
     """Status, every key and every JSON type of Microsoft's own example are there."""
     example = read(path)
 
-    answer = (ask_vault if example.name in VAULT_REQUESTS else ask_arm)(azure, example)
+    answer = (ask_vault if example.name in VAULT_REQUESTS else ask_arm)(simulator, example)
 
     if example.name in REFUSED:
         assert answer.status == 400

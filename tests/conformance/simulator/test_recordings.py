@@ -23,16 +23,16 @@ def recording(service: str, start: str) -> dict[str, Any]:
     return dict(found[0])
 
 
-def account(azure: ControlClient, name: str) -> str:
+def account(simulator: ControlClient, name: str) -> str:
     """The URL of an account."""
-    return f"{MANAGEMENT}{azure.account(name)['id']}"
+    return f"{MANAGEMENT}{simulator.account(name)['id']}"
 
 
 @pytest.mark.parametrize("action", ["listKeys", "regenerateKeys"])
-def test_batch_keys_have_the_recorded_form(azure: ControlClient, action: str) -> None:
+def test_batch_keys_have_the_recorded_form(simulator: ControlClient, action: str) -> None:
     """Two keys of 88 characters, synchronously, with the recorded headers."""
     recorded = recording("batch", "POST .../batchAccounts")
-    url = f"{account(azure, 'batchrendering')}/{action}?api-version=2018-12-01"
+    url = f"{account(simulator, 'batchrendering')}/{action}?api-version=2018-12-01"
 
     answer = send("POST", url, {"keyName": "Primary"}, token=token_for(MANAGEMENT))
 
@@ -43,9 +43,9 @@ def test_batch_keys_have_the_recorded_form(azure: ControlClient, action: str) ->
     assert answer.headers["Location"] is None
 
 
-def test_regenerating_a_batch_key_changes_only_that_key(azure: ControlClient) -> None:
+def test_regenerating_a_batch_key_changes_only_that_key(simulator: ControlClient) -> None:
     """The other key of the account is the promise that consumers live on."""
-    url = account(azure, "batchrendering")
+    url = account(simulator, "batchrendering")
     token = token_for(MANAGEMENT)
     before = send("POST", f"{url}/listKeys?api-version=1", token=token).json
 
@@ -55,11 +55,11 @@ def test_regenerating_a_batch_key_changes_only_that_key(azure: ControlClient) ->
     assert after["primary"] != before["primary"]
 
 
-def test_a_web_pubsub_regenerate_runs_as_recorded(azure: ControlClient) -> None:
+def test_a_web_pubsub_regenerate_runs_as_recorded(simulator: ControlClient) -> None:
     """202 with the new keys, Running, Succeeded with an end, and an empty result; no Retry-After."""
-    azure.behave(operation_seconds=0.3)
+    simulator.behave(operation_seconds=0.3)
     token = token_for(MANAGEMENT)
-    url = account(azure, "wps-contoso-live").replace("WebPubSub", "webPubSub")
+    url = account(simulator, "wps-contoso-live").replace("WebPubSub", "webPubSub")
     before = send("POST", f"{url}/listKeys?api-version=2023-06-01-preview", token=token).json
 
     started = send("POST", f"{url}/regenerateKey?api-version=2023-06-01-preview", {"keyType": "secondary"}, token=token)
@@ -87,7 +87,7 @@ def test_a_web_pubsub_regenerate_runs_as_recorded(azure: ControlClient) -> None:
     assert send("POST", f"{url}/listKeys?api-version=1", token=token).json == started.json
 
 
-@pytest.mark.usefixtures("azure")
+@pytest.mark.usefixtures("simulator")
 def test_the_challenge_is_the_recorded_one() -> None:
     """A vault asks for a token, naming where to get it and for what."""
     recorded = recording("keyvault", "PUT /secrets/{n} without Authorization")
@@ -100,7 +100,7 @@ def test_the_challenge_is_the_recorded_one() -> None:
     assert re.fullmatch(expected, answer.headers["WWW-Authenticate"])
 
 
-def test_a_vault_sends_the_recorded_headers(azure: ControlClient) -> None:
+def test_a_vault_sends_the_recorded_headers(simulator: ControlClient) -> None:
     """Clients look at some of them, and people at the others."""
     recorded = next(entry["common_headers"] for entry in RECORDED["keyvault"] if "common_headers" in entry)
 
@@ -108,17 +108,17 @@ def test_a_vault_sends_the_recorded_headers(azure: ControlClient) -> None:
         "GET", f"{SECRETS}?api-version=7.4", token=token_for(VAULT), headers={"x-ms-client-request-id": "mine"}
     )
 
-    assert azure.journal()[-1]["client_request_id"] == "mine"
+    assert simulator.journal()[-1]["client_request_id"] == "mine"
     assert [name for name in recorded if name not in answer.headers] == []
     assert answer.headers["x-ms-client-request-id"] == "mine"
     fixed = ("Cache-Control", "Pragma", "Content-Type", "Expires", "X-Powered-By", "X-Content-Type-Options")
     assert {name: answer.headers[name] for name in fixed} == {name: recorded[name] for name in fixed}
 
 
-def test_a_disabled_secret_is_refused_as_recorded(azure: ControlClient) -> None:
+def test_a_disabled_secret_is_refused_as_recorded(simulator: ControlClient) -> None:
     """The newest version is disabled: no older one takes its place."""
     recorded = recording("keyvault", "GET /secrets/{n}/ of a disabled secret")
-    azure.add_secret("kv-orders", name="switched-off", enabled=False)
+    simulator.add_secret("kv-orders", name="switched-off", enabled=False)
 
     answer = send("GET", f"{SECRETS}/switched-off/?api-version=7.4", token=token_for(VAULT))
 
@@ -130,20 +130,20 @@ def test_a_disabled_secret_is_refused_as_recorded(azure: ControlClient) -> None:
     [("GET /secrets/{n}/ missing", "secrets/nothing/"), ("GET /deletedsecrets/{n}", "deletedsecrets/nothing")],
     ids=["secret", "deleted secret"],
 )
-def test_what_is_missing_is_refused_as_recorded(azure: ControlClient, start: str, path: str) -> None:
+def test_what_is_missing_is_refused_as_recorded(simulator: ControlClient, start: str, path: str) -> None:
     """404 with the recorded code and sentence."""
     recorded = recording("keyvault", start)
 
     answer = send("GET", f"https://kv-orders.vault.azure.net/{path}?api-version=7.4", token=token_for(VAULT))
 
-    assert azure.journal()[-1]["status"] == recorded["status"]
+    assert simulator.journal()[-1]["status"] == recorded["status"]
     assert answer.json == json.loads(json.dumps(recorded["body"]).replace("{n}", "nothing"))
 
 
-def test_a_right_that_is_missing_is_refused_as_recorded(azure: ControlClient) -> None:
+def test_a_right_that_is_missing_is_refused_as_recorded(simulator: ControlClient) -> None:
     """Every line of the recorded text is there, with the caller, the action and the resource filled in."""
     recorded = recording("keyvault", "RBAC denial")
-    azure.deny("Microsoft.KeyVault/vaults/secrets/getSecret/action", "kv-orders")
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/getSecret/action", "kv-orders")
 
     answer = send("GET", f"{SECRETS}/orders-storage-key/?api-version=7.4", token=token_for(VAULT))
 
