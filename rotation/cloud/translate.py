@@ -143,18 +143,16 @@ def inner_code(error: HttpResponseError) -> str:
     """Azure's most precise code for an error; empty where the answer has none."""
     inner = error.error.innererror if error.error else None
     code = (inner or {}).get("code") or (error.error.code if error.error else None)
-    # Storage answers in XML, which is not read into `error.error`, but has the code in a header too.
-    return str(code or _headers(error).get("x-ms-error-code", ""))
+    # Storage answers in XML; its SDK reads that, and keeps the code at another place, as an enum where it knows it.
+    elsewhere = getattr(error, "error_code", None)
+    return str(code or getattr(elsewhere, "value", elsewhere) or "")
 
 
 def retry_after(error: HttpResponseError) -> float | None:
     """Seconds that the service asked us to wait, where it said so in seconds."""
-    value = _headers(error).get("Retry-After", "")
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdecimal() else None
-
-
-def _headers(error: HttpResponseError) -> Mapping[str, str]:
-    return getattr(error.response, "headers", {})
 
 
 def _names_nobody(error: BaseException | None) -> bool:

@@ -128,7 +128,8 @@ class WebPubSub:
         from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
         from azure.mgmt.webpubsub.models import RegenerateKeyParameters
 
-        operation = AsyncARMPolling()
+        # A broken connection is tried again by us, at our own pace.
+        operation = AsyncARMPolling(retry_connect=0, retry_read=0)
         with translated(f"regenerate {slot} of {account.name}"):
             await self._client(account.subscription).web_pub_sub.begin_regenerate_key(
                 account.resource_group,
