@@ -102,6 +102,8 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
     if desk.world.settings.leases is None:
         notes.append(LEASE_NOTE)
+    if (request.force or request.compromised) and any(outcome.exit_code for outcome in report.outcomes):
+        notes.append(f"what was asked is not done everywhere: repeat the command with --request-id {request.id}")
     return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes if groups else ())
 
 

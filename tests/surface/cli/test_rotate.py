@@ -217,6 +217,21 @@ def test_a_right_that_is_missing_is_named(command: Command, simulator: ControlCl
     assert all(v["opens"] for v in simulator.verdict())
 
 
+def test_what_was_not_done_in_an_emergency_is_to_be_repeated(command: Command, simulator: ControlClient) -> None:
+    """The answer says how, and the repetition does what is missing and nothing twice."""
+    fault = simulator.fault(path=f"{BATCH}/regenerateKeys", status=500)
+    asked = ("rotate", FRESH, "kv-billing/rendering-key", "--compromised", "active", "--yes", "--request-id", "leak-3")
+
+    first = command(*asked)
+    simulator.lift(fault)
+    again = command(*asked)
+
+    assert (first.code, again.code) == (1, 0)
+    assert "repeat the command with --request-id leak-3" in first.out
+    assert "leave: already-done" in again.row(PUBSUB)
+    assert "rotate: compromised" in again.row(BATCH)
+
+
 def test_an_unlisted_vault_forbids_to_regenerate(command: Command, simulator: ControlClient) -> None:
     """The vault may publish the very key that would be regenerated."""
     simulator.firewall("kv-billing", closed=True)
