@@ -122,7 +122,16 @@ async def test_it_tells_a_good_key_from_a_bad_one(subject: Subject) -> None:
     assert Probe.REFUSED is await subject.provider.probe(description, Sensitive("not a key, " * 5))
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429, "retry_after": 1}, {"cut": True}], ids=str)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500},
+        {"status": 429, "retry_after": 1},
+        {"status": 403, "body": '{"error": {"code": "SomethingNew"}}'},
+        {"cut": True},
+    ],
+    ids=str,
+)
 async def test_a_probe_is_one_request_that_never_raises(subject: Subject, fault: dict[str, Any]) -> None:
     """What says nothing of the key is told as such, without trying again."""
     description = await subject.provider.describe(subject.account)

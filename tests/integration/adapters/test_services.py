@@ -186,7 +186,7 @@ async def test_a_firewall_is_no_refusal_of_the_key(
     """Storage answers 403 for a bad key and for a network that it does not let in; only the code differs."""
     description = await storage.provider.describe(storage.account)
     keys = await storage.provider.list_keys(storage.account)
-    simulator.fault(host=r"\.blob\.", status=403, body=json.dumps({"error": {"code": code}}))
+    simulator.fault(host=r"\.blob\.", status=403, body=json.dumps({"error": {"code": code, "message": "no"}}))
 
     assert expected is await storage.provider.probe(description, keys["key1"])
 
