@@ -1,12 +1,17 @@
 """Wrong arguments and settings: exit code 2, every complaint, and one JSON document where one was asked for."""
 
+import re
+import secrets
 import subprocess
 import sys
 
 import pytest
 from typer.main import get_group
 
+from rotation import cli
 from rotation.cli import app
+from rotation.commands import Desk
+from rotation.console import Answer
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import DUE, FRESH, PUBSUB_ID
@@ -89,3 +94,18 @@ def test_help_does_not_wait_for_azure() -> None:
     assert "'rotation.cli'" in asked.stdout
     assert "'azure" not in asked.stdout
     assert "'aiohttp'" not in asked.stdout
+
+
+@pytest.mark.usefixtures("simulator")
+def test_an_unforeseen_failure_says_where_and_not_what() -> None:
+    """The text of an exception that nobody foresaw may hold anything, so only its kind and its place are told."""
+    secret = secrets.token_urlsafe()
+
+    async def broken(_: Desk) -> Answer:
+        raise LookupError(secret)
+
+    answer = cli._run(broken, as_json=False)
+
+    assert answer.exit_code == 3
+    assert re.search(r"unexpected LookupError in broken:\d+ < _at_desk:\d+", str(answer.parts))
+    assert secret not in f"{answer.parts} {answer.document}"
