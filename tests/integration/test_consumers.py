@@ -22,6 +22,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
+from azure.storage.blob import BlobServiceClient
 
 from examples import batch_consumer, storage_consumer, webpubsub_consumer
 from examples.consuming import Tally, consume
@@ -265,6 +266,20 @@ def test_what_is_no_refusal_is_not_repeated(simulator: ControlClient) -> None:
 
     assert 1 == readings(simulator)
     assert 0 == app.rotating.repeats
+
+
+@pytest.mark.usefixtures("simulator")
+def test_the_example_in_the_documentation_runs() -> None:
+    """What is copied from the page has to work as it stands."""
+    page = (ROOT / "docs/reading-keys.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names = {each.__name__: each for each in (RotatingClient, SecretClient, DefaultAzureCredential, BlobServiceClient)}
+
+    found: dict[str, Any] = {}
+    exec(example, names, found)  # noqa: S102  # our own page
+
+    assert [] == found["names"]
+    assert "stcontosoorders" == found["blobs"].call(lambda client: client.account_name)
 
 
 @pytest.mark.parametrize(("shared_keys", "code"), [(True, 0), (False, 1)], ids=["served", "refused"])
