@@ -57,7 +57,7 @@ def _answer(world: World, issuer: Issuer, call: Call) -> web.Response:
     return _route(request)
 
 
-def failure(status: int) -> web.Response:
+def failure(status: int, code: str | None) -> web.Response:
     """What Azure Resource Manager says for an error that has no story."""
     texts = {
         429: "The request is being throttled as the limit has been reached for operation type. "
@@ -66,7 +66,7 @@ def failure(status: int) -> web.Response:
         503: "The service is temporarily unavailable. Please retry after some time.",
     }
     codes = {429: "TooManyRequests", 500: "InternalServerError", 503: "ServerTimeout"}
-    code = codes.get(status, status_code(status))
+    code = code or codes.get(status) or status_code(status)
     return refused(status, code, texts.get(status, "The request could not be completed.")).answer
 
 

@@ -144,7 +144,7 @@ async def _suffer(fault: Fault, plane: Plane, request: web.BaseRequest) -> web.R
 
 def _failed_answer(fault: Fault, plane: Plane) -> web.Response:
     status = fault.status or 500
-    response = FAILURES[plane](status)
+    response = FAILURES[plane](status, fault.code)
     if fault.body is not None:
         response = web.Response(status=status, body=fault.body.encode(), content_type="application/json")
     if fault.retry_after is not None:

@@ -15,7 +15,7 @@ from simulator.accounts import Account, new_key
 from simulator.azure import Azure
 from simulator.clock import real_time, running_time, stamp
 from simulator.estate import EstateError, read_account, read_secret
-from simulator.faults import Fault, FaultError
+from simulator.faults import Fault
 from simulator.reader import Reader
 from simulator.verdict import verdict
 from simulator.world import Denial, World
@@ -94,10 +94,8 @@ class Control:
             case ("GET",):
                 return faults.all()
             case ("POST",):
-                try:
-                    return faults.add(_object(told)).as_json()
-                except FaultError as error:
-                    raise RequestError(400, str(error)) from error
+                fault: Fault = _read(told, faults.add)
+                return fault.as_json()
             case ("DELETE",):
                 faults.lift_all()
                 return {}

@@ -96,9 +96,9 @@ def lifetime(world: World) -> int:
     return int(world.behaviour.token_seconds)
 
 
-def failure(status: int) -> web.Response:
+def failure(status: int, code: str | None) -> web.Response:
     """What Entra ID says for an error that has no story."""
-    return _refusal(status, "temporarily_unavailable", f"AADSTS90033: {status_code(status)}.")
+    return _refusal(status, code or "temporarily_unavailable", f"AADSTS90033: {status_code(status)}.")
 
 
 def _instances(call: Call) -> web.Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.clouds import Plane
+from simulator.reader import Reader
 from simulator.wire import Call
 
 
@@ -22,10 +23,11 @@ class Fault:
     times: int | None
     when: str
     status: int | None = None
+    code: str | None = None
     retry_after: int | None = None
     body: str | None = None
     cut: bool = False
-    delay: float | None = None
+    delay: float = 0.0
     stall: bool = False
     seen: int = 0
     claimed: int = 0
@@ -65,6 +67,7 @@ class Fault:
             "times": self.times,
             "when": self.when,
             "status": self.status,
+            "code": self.code,
             "retry_after": self.retry_after,
             "body": self.body,
             "cut": self.cut,
@@ -75,26 +78,6 @@ class Fault:
         }
 
 
-class FaultError(ValueError):
-    """The description of a fault does not say one thing clearly."""
-
-
-FIELDS: dict[str, type | tuple[type, ...]] = {
-    "host": str,
-    "path": str,
-    "method": str,
-    "skip": int,
-    "times": int,
-    "when": str,
-    "status": int,
-    "retry_after": int,
-    "body": str,
-    "cut": bool,
-    "delay": (int, float),
-    "stall": bool,
-}
-
-
 class Faults:
     """The faults that are in force, asked in the order in which they were added."""
 
@@ -102,42 +85,11 @@ class Faults:
         self._faults: dict[str, Fault] = {}
         self._ids = itertools.count(1)
 
-    def add(self, told: dict[str, Any]) -> Fault:
-        """A new fault from its JSON description; raises FaultError with every complaint."""
-        complaints = [f"{name}: unknown" for name in told if name not in FIELDS]
-        complaints += [
-            f"{name}: wrong type"
-            for name, kind in FIELDS.items()
-            if told.get(name) is not None
-            and (not isinstance(told[name], kind) or (kind is int and isinstance(told[name], bool)))
-        ]
-        chosen = [name for name in ("status", "cut", "delay", "stall") if told.get(name)]
-        if len(chosen) != 1:
-            complaints.append("give exactly one of status, cut, delay, stall")
-        if told.get("when", "before") not in ("before", "after"):
-            complaints.append("when: before or after")
-        if complaints:
-            raise FaultError("; ".join(complaints))
-        try:
-            host, path = (re.compile(told.get(name) or "", re.IGNORECASE) for name in ("host", "path"))
-        except re.error as error:
-            raise FaultError(f"host or path is not a regular expression: {error}") from error
-        method = told.get("method")
-        fault = Fault(
-            id=f"fault-{next(self._ids)}",
-            host=host,
-            path=path,
-            method=method.upper() if method else None,
-            skip=told.get("skip") or 0,
-            times=told.get("times"),
-            when=told.get("when", "before"),
-            **{
-                name: told[name]
-                for name in ("status", "retry_after", "body", "cut", "delay", "stall")
-                if told.get(name) is not None
-            },
-        )
-        self._faults[fault.id] = fault
+    def add(self, reader: Reader) -> Fault:
+        """Read a fault and put it in force, unless there are complaints."""
+        fault = _read(reader, f"fault-{next(self._ids)}")
+        if not reader.complaints:
+            self._faults[fault.id] = fault
         return fault
 
     def claiming(self, call: Call) -> Fault | None:
@@ -163,3 +115,36 @@ class Faults:
         """Take every fault away."""
         for fault_id in list(self._faults):
             self.lift(fault_id)
+
+
+def _read(reader: Reader, fault_id: str) -> Fault:
+    fault = Fault(
+        id=fault_id,
+        host=_pattern(reader, "host"),
+        path=_pattern(reader, "path"),
+        method=reader.take("method", str, "").upper() or None,
+        skip=reader.take("skip", int, 0),
+        times=reader.take("times", int),
+        when=reader.take("when", str, "before"),
+        status=reader.take("status", int),
+        code=reader.take("code", str),
+        retry_after=reader.take("retry_after", int),
+        body=reader.take("body", str),
+        cut=reader.take("cut", bool, default=False),
+        delay=reader.number("delay"),
+        stall=reader.take("stall", bool, default=False),
+    )
+    reader.done()
+    if fault.when not in ("before", "after"):
+        reader.complain("when", "has to be before or after")
+    if sum(map(bool, (fault.status, fault.cut, fault.delay, fault.stall))) != 1:
+        reader.complain("", "needs exactly one of status, cut, delay, stall")
+    return fault
+
+
+def _pattern(reader: Reader, name: str) -> re.Pattern[str]:
+    try:
+        return re.compile(reader.take(name, str, ""), re.IGNORECASE)
+    except re.error as error:
+        reader.complain(name, f"is not a regular expression: {error}")
+        return re.compile("")

@@ -83,13 +83,13 @@ def needs_sign_in(call: Call) -> bool:
     return "Authorization" not in call.headers
 
 
-def failure(status: int) -> web.Response:
+def failure(status: int, code: str | None) -> web.Response:
     """What Key Vault says for an error that has no story."""
     codes = {401: "Unauthorized", 403: "Forbidden", 429: "Throttled", 500: "InternalServerError"}
     texts = {
         429: "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
     }
-    code = codes.get(status, status_code(status))
+    code = code or codes.get(status) or status_code(status)
     return refused(status, code, texts.get(status, "The request could not be completed.")).answer
 
 

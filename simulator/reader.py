@@ -1,5 +1,6 @@
-"""Takes an estate's JSON apart and collects every complaint, each with its place."""
+"""Takes JSON from people apart and collects every complaint, each with its place."""
 
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ NAMES = {str: "text", int: "a whole number", bool: "true or false", list: "a lis
 
 
 class Reader:
-    """One JSON object at one place of an estate; what is absent or wrong becomes a default and a complaint."""
+    """One JSON object at one place; what is absent or wrong becomes a default and a complaint."""
 
     def __init__(self, told: object, place: str, complaints: list[str]) -> None:
         self.complaints = complaints
@@ -22,7 +23,7 @@ class Reader:
 
     def complain(self, name: str, what: str) -> None:
         """Note what is wrong with a field."""
-        self.complaints.append(f"{self._at(name) or 'estate'}: {what}")
+        self.complaints.append(f"{self._at(name) or 'body'}: {what}")
 
     def take(self, name: str, kind: type, default: Any = None) -> Any:  # noqa: ANN401  # whatever the estate says
         """The field, or the default where it is absent or of the wrong type."""
@@ -42,12 +43,14 @@ class Reader:
             self.complain(name, "is missing")
         return text
 
-    def share(self, name: str) -> float:
-        """A number from 0 to 1; 0 where it is absent."""
+    def number(self, name: str, most: float = math.inf) -> float:
+        """A number from 0 to `most`; 0 where it is absent."""
         self._known.add(name)
-        value = self._told.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            self.complain(name, "has to be a number from 0 to 1")
+        value = self._told.get(name)
+        if value is None:
+            return 0.0
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            self.complain(name, f"has to be a number from 0 to {most:g}")
             return 0.0
         return float(value)
 

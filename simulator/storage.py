@@ -36,10 +36,12 @@ def answer(world: World, call: Call) -> web.Response:
     return response
 
 
-def failure(status: int) -> web.Response:
+def failure(status: int, code: str | None) -> web.Response:
     """What Storage says for an error that has no story."""
     codes = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"}
-    return refused(status, codes.get(status, status_code(status)), "The request could not be completed.").answer
+    return refused(
+        status, code or codes.get(status) or status_code(status), "The request could not be completed."
+    ).answer
 
 
 def refused(status: int, code: str, message: str) -> ServiceError:

@@ -19,9 +19,9 @@ def answer(world: World, call: Call) -> web.Response:
     return response
 
 
-def failure(status: int) -> web.Response:
+def failure(status: int, code: str | None) -> web.Response:
     """What Web PubSub says for an error that has no story."""
-    return json_answer({"code": status_code(status), "message": "The request could not be completed."}, status)
+    return json_answer({"code": code or status_code(status), "message": "The request could not be completed."}, status)
 
 
 def _answer(world: World, call: Call) -> web.Response:

@@ -71,6 +71,15 @@ def test_a_throttled_vault_speaks_as_key_vault_does(simulator: ControlClient) ->
     assert answer.json["error"]["code"] == "Throttled"
 
 
+def test_a_fault_can_have_a_code_of_ones_own(simulator: ControlClient) -> None:
+    """A service that refuses for one of several reasons says which in its own form."""
+    simulator.fault(host=r"\.blob\.", status=403, code="AuthorizationFailure")
+
+    answer = send("GET", "https://stcontosoorders.blob.core.windows.net/?comp=list")
+
+    assert (answer.status, answer.headers["x-ms-error-code"]) == (403, "AuthorizationFailure")
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [
@@ -150,9 +159,9 @@ def test_answers_can_be_slow(simulator: ControlClient) -> None:
     [
         ({}, "exactly one of status, cut, delay, stall"),
         ({"status": 500, "cut": True}, "exactly one of status, cut, delay, stall"),
-        ({"status": 500, "when": "later"}, "when: before or after"),
-        ({"status": "500"}, "status: wrong type"),
-        ({"status": 500, "colour": "red"}, "colour: unknown"),
+        ({"status": 500, "when": "later"}, "when: has to be before or after"),
+        ({"status": "500"}, "status: has to be a whole number"),
+        ({"status": 500, "colour": "red"}, "colour: is not known"),
         ({"status": 500, "path": "("}, "regular expression"),
     ],
 )
