@@ -112,7 +112,7 @@ class WebPubSub:
             # The operation may be running all the same.
             doubt = failure
         else:
-            await self._follow(operation, deadline)
+            await self._follow(operation, f"{slot} of {account.name}", deadline)
         keys: Keys = {}
 
         async def changed() -> bool:
@@ -140,7 +140,7 @@ class WebPubSub:
             )
         return operation
 
-    async def _follow(self, operation: "AsyncARMPolling", deadline: datetime) -> None:
+    async def _follow(self, operation: "AsyncARMPolling", what: str, deadline: datetime) -> None:
         """Ask how the operation goes until it has ended, or until we may not ask; then the keys have to tell.
 
         Its status is not at the account but at the subscription, where our identity may have no rights.
@@ -156,8 +156,10 @@ class WebPubSub:
                 return True
             return operation.finished()
 
-        if await self._until(ended, deadline) and operation.status().lower() in _FAILURES:
-            raise Unexpected(f"the operation that regenerates a key ended as {operation.status()}")
+        if not await self._until(ended, deadline):
+            raise NotYetTrue(f"the operation that regenerates {what} has not ended yet")
+        if operation.status().lower() in _FAILURES:
+            raise Unexpected(f"the operation that regenerates {what} ended as {operation.status()}")
 
     async def _until(self, true: Callable[[], Awaitable[bool]], deadline: datetime) -> bool:
         """Ask again and again, ever less often; whether it became true in time."""
