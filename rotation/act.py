@@ -15,6 +15,7 @@ from rotation.model import (
     Action,
     ProbeMode,
     Publication,
+    Reason,
     Secret,
     Sensitive,
     Slot,
@@ -77,7 +78,10 @@ class Hands:
     async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> Step:
         slot = self._facts.idle
         key = self._seen.keys[slot]
-        if not await self._accepted(key):
+        since = [p.terms.state.staged_at for p in members if p.terms.state.staged_at]
+        # It was refused a moment ago, and what is listed may still be the key before: only trying tells.
+        unsettled = bool(since) and self._tools.clock.now() < max(since) + policy.SETTLING
+        if not await self._accepted(key, certainly=unsettled):
             raise Staged(
                 f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
             )
@@ -109,8 +113,11 @@ class Hands:
     async def _retire(self, verdict: Verdict, _: list[Publication]) -> Step:
         slot, replaced, broken = self._facts.idle, self._known(self._facts.idle), self._broken_promise()
 
+        # A retirement that was due anyway is not what the request asks for, and must not be taken for it.
+        asked = self._request.id if verdict.reason is Reason.COMPROMISED else None
+
         def retired(member: Publication, terms: Terms) -> Terms:
-            state = replace(member.terms.state.unstaged(), retire_at=None, id=self._request.id or member.terms.state.id)
+            state = replace(member.terms.state.unstaged(), retire_at=None, id=asked or member.terms.state.id)
             return replace(terms, state=state)
 
         key = await self._regenerate(slot)
@@ -127,7 +134,9 @@ class Hands:
         now = self._tools.clock.now()
 
         def healed(member: Publication, terms: Terms) -> Terms:
-            return replace(terms, active=slot, state=replace(member.terms.state, rotated_at=now))
+            # What was noted about another slot, or for the end of the key that is gone, is not true of this one.
+            noted = member.terms.state if member.terms.active == slot else State()
+            return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
 
         await self._publish(lost, key, healed)
         return self._step(verdict, slot, key)
@@ -148,7 +157,11 @@ class Hands:
         return self._step(verdict, slot, key, retire_at=retire_at)
 
     async def _retag(self, verdict: Verdict, wrong: list[Publication]) -> Step:
-        await self._amend(wrong, lambda member, terms: replace(terms, active=member.holds or terms.active))
+        def corrected(member: Publication, terms: Terms) -> Terms:
+            # Somebody replaced the value that our notes were about: whom they would retire, nobody meant.
+            return replace(terms, active=member.holds or terms.active, state=State())
+
+        await self._amend(wrong, corrected)
         return self._step(verdict, wrong[0].holds)
 
     async def _stage(self, members: list[Publication]) -> None:
@@ -170,7 +183,7 @@ class Hands:
         self._lease.ensure()
         return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
 
-    async def _accepted(self, key: Sensitive) -> bool:
+    async def _accepted(self, key: Sensitive, *, certainly: bool = False) -> bool:
         """Whether the service takes the key; a data plane out of reach is noted, and must not be in mode `required`."""
         limits, clock = self._tools.limits, self._tools.clock
         if limits.probe is ProbeMode.OFF:
@@ -182,7 +195,7 @@ class Hands:
             if answer is Probe.ACCEPTED:
                 return True
             unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0
-            if unreachable >= ATTEMPTS and limits.probe is ProbeMode.TRY:
+            if unreachable >= ATTEMPTS and limits.probe is ProbeMode.TRY and not certainly:
                 self._notes.append("the data plane could not be reached, so the key was published without trying it")
                 return True
             if clock.now() >= deadline:

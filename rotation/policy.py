@@ -55,11 +55,11 @@ def with_suspects(facts: Facts) -> Request:
     if request.compromised is None or request.suspects or not facts.publications:
         return request
     published = {p.holds for p in facts.healthy} or {facts.active}
+    # A staged key was made by us just now and seen by nobody: it cannot be the one that is meant.
+    meant = [(s, f) for s, f in facts.keys.items() if all(p.terms.state.staged_slot != s for p in facts.publications)]
     roles = {Role.ACTIVE: (True,), Role.IDLE: (False,), Role.BOTH: (True, False)}[request.compromised]
     suspects = tuple(
-        Suspect(slot, fingerprint, slot in published)
-        for slot, fingerprint in facts.keys.items()
-        if (slot in published) in roles
+        Suspect(slot, fingerprint, slot in published) for slot, fingerprint in meant if (slot in published) in roles
     )
     return replace(request, suspects=suspects)
 
@@ -211,6 +211,19 @@ def mistagged(facts: Facts, now: datetime) -> Verdict | None:
         f"{_refs(wrong)}: the value is the key of {wrong[0].holds} and the tag says {wrong[0].terms.active}",
         None,
         wrong,
+    )
+
+
+def no_idle_key(facts: Facts, now: datetime) -> Verdict | None:
+    """Whoever declares the idle key compromised means one that no application reads; in a split both are read."""
+    request = facts.request
+    published = {p.holds for p in facts.publications}
+    if request.compromised is not Role.IDLE or request.suspects or len(published) == 1:
+        return None
+    return _refuse(
+        Reason.SPLIT,
+        f"the idle key was declared compromised and neither is idle: {_refs(facts.publications)} hold different ones; "
+        "let a pass align them and say it again, or declare both",
     )
 
 
@@ -382,6 +395,7 @@ RULES: tuple[Rule, ...] = (
     set_aside,  # 3: has a person paused or disabled a publication?
     drifted,  # 4: is a published value no key of the account?
     mistagged,  # 5: does a tag name the wrong slot?
+    no_idle_key,  # 6: is there the idle key that was declared compromised?
     split,  # 6: do publications disagree?
     staged,  # 7: does a new key wait to be accepted?
     superseded,  # 8: does the event speak of an old version?

@@ -296,6 +296,24 @@ CASES: dict[str, Case] = {
         OLD,
         BOTH,
     ),
+    "an idle key declared compromised is not looked for where both keys are published": refuse(
+        pair(publication(), publication(STRING, OLD), request=Request(compromised=Role.IDLE)),
+        Reason.SPLIT,
+        "neither is idle",
+        str(KEY),
+        str(STRING),
+    ),
+    "an idle key that was named before the secrets disagreed is known": Case(
+        pair(
+            publication(age=9 * DAY),
+            publication(STRING, OLD, age=8 * DAY),
+            request=replace(emergency(suspect(OLD, published=False)), compromised=Role.IDLE),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
     # 7: a staged key
     "a staged key is tried again instead of making another": Case(
         facts(publication(age=DUE_AGE, state=State(staged_slot=OLD, staged_at=NOW - HOUR))),
@@ -627,6 +645,16 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.split,
         pair(publication(), publication(STRING, OLD, tagged=FIRST)),
     ),
+    "a wrong tag before the question which key is idle": (
+        policy.mistagged,
+        policy.no_idle_key,
+        pair(publication(), publication(STRING, OLD, tagged=FIRST), request=Request(compromised=Role.IDLE)),
+    ),
+    "the question which key is idle before a split": (
+        policy.no_idle_key,
+        policy.split,
+        pair(publication(), publication(STRING, OLD), request=Request(compromised=Role.IDLE)),
+    ),
     "a split before a staged key": (
         policy.split,
         policy.staged,
@@ -753,6 +781,14 @@ def test_roles_become_slots(given: Facts, active: set[tuple[Slot, bool]], idle: 
     assert suspects(given, Role.ACTIVE) == active
     assert suspects(given, Role.IDLE) == idle
     assert suspects(given, Role.BOTH) == active | idle
+
+
+def test_a_staged_key_is_no_suspect() -> None:
+    """It was made moments ago and shown to nobody; suspecting it would make another one, again and again."""
+    waiting = facts(publication(state=State(staged_slot=OLD)))
+
+    assert suspects(waiting, Role.BOTH) == {(FIRST, True)}
+    assert suspects(waiting, Role.IDLE) == set()
 
 
 def test_suspects_are_named_once() -> None:
