@@ -66,9 +66,8 @@ class Selection:
             return named(survey, self.refs)
         if self.every:
             return survey.groups, survey.strays
-        due = fleet.due(survey, request)
-        rest = (group for group in survey.groups if group not in due)
-        return due, (*survey.strays, *(fleet.glance(survey, group, request) for group in rest))
+        due, at_rest = fleet.sift(survey, request)
+        return due, (*survey.strays, *at_rest)
 
 
 async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:

@@ -82,20 +82,11 @@ class Fleet:
             problems,
         )
 
-    def glance(self, survey: Survey, group: Group, request: Request) -> Outcome:
-        """Judge an account by its listing alone; anything but LEAVE deserves a full look."""
-        facts = glance(group, request, self._tools, survey.unseen)
-        return Outcome(
-            str(group.account),
-            tuple(s.ref for s in group.secrets),
-            policy.judge(facts, self._tools.clock.now()),
-            request_id=request.id,
-            trigger=request.trigger,
-        )
-
-    def due(self, survey: Survey, request: Request) -> tuple[Group, ...]:
-        """The accounts that have something to do, as far as their tags tell."""
-        return tuple(g for g in survey.groups if not _at_rest(self.glance(survey, g, request)))
+    def sift(self, survey: Survey, request: Request) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
+        """Judge by the listing alone: the accounts that have something to do, and the outcomes of the others."""
+        glances = [(group, self._glance(survey, group, request)) for group in survey.groups]
+        busy = tuple(group for group, glance in glances if not glance.at_rest)
+        return busy, tuple(glance for _, glance in glances if glance.at_rest)
 
     async def plan(
         self, survey: Survey, groups: Sequence[Group], request: Request, watch: Watcher | None = None
@@ -117,6 +108,16 @@ class Fleet:
         """
         return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen, only), watch)
 
+    def _glance(self, survey: Survey, group: Group, request: Request) -> Outcome:
+        facts = glance(group, request, self._tools, survey.unseen)
+        return Outcome(
+            str(group.account),
+            tuple(s.ref for s in group.secrets),
+            policy.judge(facts, self._tools.clock.now()),
+            request_id=request.id,
+            trigger=request.trigger,
+        )
+
     async def _each(
         self,
         survey: Survey,
@@ -135,10 +136,6 @@ class Fleet:
 
         outcomes = await all_tried(*(one(group) for group in groups))
         return Report(tuple(outcomes), survey.problems)
-
-
-def _at_rest(outcome: Outcome) -> bool:
-    return outcome.verdict is not None and outcome.verdict.action is Action.LEAVE
 
 
 def _stray(secret: Secret, error: tags.TagError) -> Outcome:

@@ -84,12 +84,18 @@ class Outcome:
         return "left"
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.verdict is not None and self.verdict.action is Action.LEAVE
+
+    @property
     def exit_code(self) -> int:
         """0 fine, 1 try again, 3 a person must act."""
         if self.error is not None:
             return self.error.exit_code
         if self.status == "refused":
-            return 3
+            # Whether a vault that could not be listed comes back by itself is said by its own problem.
+            return 1 if self.verdict is not None and self.verdict.reason is Reason.VAULT_UNSEEN else 3
         if self.insisted and self.verdict is not None:
             return UNMET.get(self.verdict.reason, 0)
         return 0
