@@ -171,4 +171,4 @@ class OneAccount(RuleBasedStateMachine):
 
 
 TestOneAccount = OneAccount.TestCase
-TestOneAccount.settings = settings(max_examples=100, stateful_step_count=12, deadline=None)
+TestOneAccount.settings = settings(max_examples=250, stateful_step_count=20, deadline=None)
