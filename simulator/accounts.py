@@ -23,6 +23,26 @@ class Kind:
     list_action: str
     regenerate_action: str
 
+    @property
+    def read(self) -> str:
+        """The right to see an account of this kind."""
+        return f"{self.resource_type}/read"
+
+    @property
+    def list_keys(self) -> str:
+        """The right to list its keys, spelled as roles spell it."""
+        return f"{self.resource_type}/{self.list_action.lower()}/action"
+
+    @property
+    def regenerate(self) -> str:
+        """The right to regenerate one of them."""
+        return f"{self.resource_type}/{self.regenerate_action.lower()}/action"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """All three rights."""
+        return (self.read, self.list_keys, self.regenerate)
+
 
 STORAGE = Kind("storage", "Microsoft.Storage/storageAccounts", ("key1", "key2"), 64, "listKeys", "regenerateKey")
 BATCH = Kind("batch", "Microsoft.Batch/batchAccounts", ("Primary", "Secondary"), 64, "listKeys", "regenerateKeys")
@@ -100,11 +120,12 @@ class Account:
     @property
     def host(self) -> str:
         """The host name of the data plane (of the blob service, for storage)."""
-        if self.kind is STORAGE:
-            return f"{self.name}.blob.{self.cloud.storage}"
-        if self.kind is BATCH:
-            return f"{self.name}.{self.location}.{self.cloud.batch}"
-        return f"{self.name}.{self.cloud.webpubsub}"
+        domains = {
+            STORAGE: f"blob.{self.cloud.storage}",
+            BATCH: f"{self.location}.{self.cloud.batch}",
+            WEBPUBSUB: self.cloud.webpubsub,
+        }
+        return f"{self.name}.{domains[self.kind]}".lower()
 
     def accepted(self, moment: float) -> dict[str, str]:
         """The keys that open the data plane at `moment` (running time), by slot."""

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Key, Operation, new_key
 from simulator.clock import real_time, running_time, stamp
+from simulator.descriptions import described
 from simulator.entra import Issuer
 from simulator.formats import connection_string
 from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
@@ -166,15 +167,15 @@ def _find(request: Request, group: str, resource_type: str, name: str) -> Accoun
 def _on_account(request: Request, account: Account, action: list[str]) -> web.Response:
     asked = (request.call.method, *action)
     if asked == ("GET",):
-        _permit(request, account, "read")
-        return json_answer(account_json(account, request.world))
+        _permit(request, account, account.kind.read)
+        return json_answer(described(account, request.world))
     if asked == ("POST", account.kind.list_action.lower()):
-        _permit(request, account, f"{account.kind.list_action.lower()}/action")
+        _permit(request, account, account.kind.list_keys)
         _check_lock(account)
         _check_key_access(account)
         return json_answer(_keys_json(request, account))
     if asked == ("POST", account.kind.regenerate_action.lower()):
-        _permit(request, account, f"{account.kind.regenerate_action.lower()}/action")
+        _permit(request, account, account.kind.regenerate)
         _check_lock(account)
         _check_key_access(account)
         return _regenerate(request, account)
@@ -188,8 +189,7 @@ def _on_account(request: Request, account: Account, action: list[str]) -> web.Re
     raise _no_route(request)
 
 
-def _permit(request: Request, account: Account, right: str) -> None:
-    action = f"{account.kind.resource_type}/{right}"
+def _permit(request: Request, account: Account, action: str) -> None:
     if request.world.denied(action, account.name):
         raise refused(
             403,
@@ -229,9 +229,7 @@ def _regenerate(request: Request, account: Account) -> web.Response:
         return _regenerate_later(request, account, asked)
     if account.kind is STORAGE and asked.lower() in ("kerb1", "kerb2"):
         raise refused(400, "InvalidKeyName", f"The key '{asked}' exists only on accounts joined to Active Directory.")
-    slot = _slot(account, field, asked)
-    world = request.world
-    account.slots[slot].become(new_key(account.kind, world.clock.now(), world.key_from()), running_time())
+    request.world.regenerate(account, _slot(account, field, asked))
     return json_answer(_keys_json(request, account, fresh=True))
 
 
@@ -288,7 +286,7 @@ def _operation_result(request: Request, account: Account, operation: Operation) 
     """Empty, as recorded: whoever wants the key has to list the keys."""
     if operation.ended is None:
         return web.Response(status=ACCEPTED, headers={"Location": request.call.url})
-    _permit(request, account, "read")
+    _permit(request, account, account.kind.read)
     return web.Response(status=200)
 
 
@@ -320,136 +318,22 @@ def _list(request: Request, resource_type: str, group: str | None) -> web.Respon
     if kind is None or request.call.method != "GET":
         raise _no_route(request)
     chosen = [
-        account_json(account, request.world)
+        described(account, request.world)
         for account in request.world.accounts.values()
         if account.kind is kind and group in (None, account.resource_group.lower())
     ]
     return json_answer({"value": chosen})
 
 
-def account_json(account: Account, world: World) -> dict[str, Any]:
-    """The account as GET shows it, with the estate's extra properties merged in."""
-    world.settle(account)
-    properties = {STORAGE: _storage, BATCH: _batch, WEBPUBSUB: _web_pubsub}[account.kind](account)
-    return {
-        "id": account.id,
-        "name": account.name,
-        "type": account.kind.resource_type,
-        "location": account.location,
-        "tags": {},
-        **_shell(account),
-        "properties": _merged(properties, account.properties),
-    }
-
-
-def _shell(account: Account) -> dict[str, Any]:
-    if account.kind is STORAGE:
-        return {"kind": "StorageV2", "sku": {"name": "Standard_LRS", "tier": "Standard"}}
-    if account.kind is BATCH:
-        return {"identity": {"type": "None"}}
-    who = {"createdBy": "ops@contoso.example", "createdByType": "User", "createdAt": stamp(account.created)}
-    changed = {"lastModifiedBy": who["createdBy"], "lastModifiedByType": "User", "lastModifiedAt": who["createdAt"]}
-    return {
-        "kind": "WebPubSub",
-        "sku": {"name": "Standard_S1", "tier": "Standard", "size": "S1", "capacity": 1},
-        "identity": {"type": "None"},
-        "systemData": who | changed,
-    }
-
-
-def _storage(account: Account) -> dict[str, Any]:
-    suffix = account.cloud.storage
-    services = ("blob", "dfs", "file", "queue", "table", "web")
-    enabled = {"enabled": True, "keyType": "Account", "lastEnabledTime": stamp(account.created)}
-    return {
-        "accessTier": "Hot",
-        "accountMigrationInProgress": False,
-        "allowCrossTenantDelegationSas": False,
-        "allowBlobPublicAccess": False,
-        "allowSharedKeyAccess": account.shared_keys,
-        "creationTime": stamp(account.created),
-        "encryption": {"keySource": "Microsoft.Storage", "services": {"blob": enabled, "file": enabled}},
-        "isHnsEnabled": False,
-        "isSkuConversionBlocked": False,
-        "keyCreationTime": {slot: stamp(line.now.created) for slot, line in account.slots.items()},
-        "minimumTlsVersion": "TLS1_2",
-        "networkAcls": {
-            "bypass": "AzureServices",
-            "defaultAction": "Allow",
-            "ipRules": [],
-            "resourceAccessRules": [],
-            "virtualNetworkRules": [],
-        },
-        "primaryEndpoints": {service: f"https://{account.name}.{service}.{suffix}/" for service in services},
-        "primaryLocation": account.location,
-        "privateEndpointConnections": [],
-        "provisioningState": "Succeeded",
-        "statusOfPrimary": "available",
-        "supportsHttpsTrafficOnly": True,
-    }
-
-
-def _batch(account: Account) -> dict[str, Any]:
-    modes = ["SharedKey", "AAD", "TaskAuthenticationToken"] if account.shared_keys else ["AAD"]
-    return {
-        "accountEndpoint": account.host,
-        "activeJobAndJobScheduleQuota": 300,
-        "allowedAuthenticationModes": modes,
-        "dedicatedCoreQuota": 350,
-        "lowPriorityCoreQuota": 100,
-        "nodeManagementEndpoint": f"{account.name}.{account.location}.service.{account.cloud.batch}",
-        "poolAllocationMode": "BatchService",
-        "poolQuota": 100,
-        "provisioningState": "Succeeded",
-        "publicNetworkAccess": "Enabled",
-    }
-
-
-def _web_pubsub(account: Account) -> dict[str, Any]:
-    return {
-        "disableAadAuth": False,
-        "disableLocalAuth": not account.shared_keys,
-        "externalIP": "20.0.0.1",
-        "hostName": account.host,
-        "hostNamePrefix": account.name,
-        "networkACLs": {
-            "defaultAction": "Deny",
-            "ipRules": [],
-            "privateEndpoints": [],
-            "publicNetwork": {"allow": ["ServerConnection", "ClientConnection", "RESTAPI", "Trace"]},
-        },
-        "privateEndpointConnections": [],
-        "provisioningState": "Succeeded",
-        "publicNetworkAccess": "Enabled",
-        "publicPort": 443,
-        "regionEndpointEnabled": "Enabled",
-        "resourceStopped": "false",
-        "serverPort": 443,
-        "tls": {"clientCertEnabled": False},
-        "version": "1.0",
-    }
-
-
-def _merged(base: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    both_dicts = {
-        name: _merged(base[name], value)
-        for name, value in extra.items()
-        if isinstance(value, dict) and isinstance(base.get(name), dict)
-    }
-    return {**base, **extra, **both_dicts}
-
-
 def _permissions(world: World, account: Account) -> dict[str, Any]:
     """Two roles, Reader and an operator role, less what is denied: wildcards in one, exact names in the other."""
     kind = account.kind
-    rights = ("read", f"{kind.list_action.lower()}/action", f"{kind.regenerate_action.lower()}/action")
-    actions = [f"{kind.resource_type}/{right}" for right in rights]
-    denied = [action for action in actions if world.denied(action, account.name)]
+    denied = [action for action in kind.actions if world.denied(action, account.name)]
     empty: dict[str, list[str]] = {"dataActions": [], "notDataActions": []}
     return {
         "value": [
             {"actions": ["*/read"], "notActions": [action for action in denied if action.endswith("/read")], **empty},
-            {"actions": [action for action in actions if action not in denied], "notActions": [], **empty},
+            {"actions": [action for action in kind.actions if action not in denied], "notActions": [], **empty},
         ]
     }
 

@@ -12,6 +12,7 @@ from simulator.clock import real_time, running_time
 from simulator.clouds import Address, Plane, locate
 from simulator.entra import Issuer
 from simulator.faults import Fault
+from simulator.journal import NOT_SIMULATED
 from simulator.wire import Call, ServiceError
 from simulator.world import World
 
@@ -44,8 +45,13 @@ class Azure:
         """Answer one request that came through a tunnel."""
         address = locate(request.host.removesuffix(":443"), self.world.cloud)
         if address is None:
-            return web.Response(status=421, text=f"{request.host} is not simulated\n")
+            return self.refuse(request)
         return await self._serve(request, address)
+
+    def refuse(self, request: web.BaseRequest) -> web.Response:
+        """Turn down a request to a host that is not played here, and write it down."""
+        self.world.journal.refuse(real_time(), request.method, request.host)
+        return web.Response(status=NOT_SIMULATED, text=f"{request.host} is not simulated\n")
 
     async def serve_identity(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request to App Service's identity endpoint, which is plain HTTP."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -11,17 +12,20 @@ from typing import Any
 from aiohttp import web
 
 from simulator import estate as estates
-from simulator.accounts import Account, new_key
+from simulator import keyvault
+from simulator.accounts import KINDS, Account
 from simulator.azure import Azure
-from simulator.clock import real_time, running_time, stamp
+from simulator.clock import running_time, stamp
 from simulator.estate import EstateError, read_account, read_secret
 from simulator.faults import Fault
 from simulator.reader import Reader
+from simulator.vaults import Vault
 from simulator.verdict import verdict
-from simulator.world import Denial, World
+from simulator.world import Behaviour, Denial, Latency, World
 
 LONGEST_WAIT = 60.0
 IDENTITY_PATH = "/msi/token"
+ACTIONS = (*keyvault.ACTIONS, *(action for kind in KINDS.values() for action in kind.actions))
 
 
 class RequestError(Exception):
@@ -47,8 +51,7 @@ class Control:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one plain HTTP request."""
         if request.raw_path.startswith("http://"):
-            self._world.journal.refuse(real_time(), request.method, request.host)
-            return web.Response(status=502, text=f"{request.host} is not simulated\n")
+            return self._azure.refuse(request)
         if request.path == IDENTITY_PATH:
             return await self._azure.serve_identity(request)
         body = await request.read()
@@ -73,7 +76,7 @@ class Control:
             case ("GET", "behaviour"):
                 return self._behaviour()
             case ("PATCH", "behaviour"):
-                return self._behave(_object(told))
+                return self._behave(told)
             case (_, "denials"):
                 return self._denials(request.method, told)
             case ("GET", "keys"):
@@ -110,23 +113,15 @@ class Control:
     def _behaviour(self) -> dict[str, Any]:
         return asdict(self._world.behaviour)
 
-    def _behave(self, told: dict[str, Any]) -> dict[str, Any]:
-        behaviour = self._world.behaviour
-        complaints: list[str] = []
-        _assign(behaviour, {name: value for name, value in told.items() if name != "latency"}, "", complaints)
-        _assign(behaviour.latency, told.get("latency", {}), "latency.", complaints)
-        if complaints:
-            raise RequestError(400, *complaints)
-        self._world.clock.offset = behaviour.clock_offset
+    def _behave(self, told: object) -> dict[str, Any]:
+        self._world.behaviour = _read(told, partial(_behaviour, self._world.behaviour))
+        self._world.clock.offset = self._world.behaviour.clock_offset
         return self._behaviour()
 
     def _denials(self, method: str, told: object) -> object:
         world = self._world
         if method == "POST":
-            denial = _object(told)
-            if not isinstance(denial.get("action"), str):
-                raise RequestError(400, "action: has to be text")
-            world.denials.append(Denial(denial["action"], denial.get("scope")))
+            world.denials.append(_read(told, _denial))
         elif method == "DELETE":
             world.denials.clear()
         return [asdict(denial) for denial in world.denials]
@@ -157,14 +152,12 @@ class Control:
                 return _shown(world, _found(world.account(name), name))
             case ("PATCH", name):
                 account = _found(world.account(name), name)
-                _change(account, _object(told), ("locked", "shared_keys"))
+                _switch(account, told, "locked", "shared_keys")
                 return _shown(world, account)
             case ("POST", name, "regenerate"):
                 account = _found(world.account(name), name)
-                slot = _object(told).get("slot")
-                if slot not in account.slots:
-                    raise RequestError(400, f"slot: has to be one of {', '.join(account.slots)}")
-                account.slots[slot].become(new_key(account.kind, world.clock.now(), world.key_from()), running_time())
+                slot = _read(told, partial(_slot, account))
+                world.regenerate(account, slot)
                 return _shown(world, account)
         raise RequestError(404, "accounts: not a control request")
 
@@ -175,7 +168,7 @@ class Control:
                 return [{"name": vault.name, "firewall": vault.firewall} for vault in world.vaults.values()]
             case ("PATCH", name):
                 vault = _found(world.vault(name), name)
-                _change(vault, _object(told), ("firewall",))
+                _switch(vault, told, "firewall")
                 return {"name": vault.name, "firewall": vault.firewall}
             case ("POST", name, "secrets"):
                 vault = _found(world.vault(name), name)
@@ -235,12 +228,6 @@ def _found(thing: Any, name: str) -> Any:  # noqa: ANN401  # gives back what it 
     return thing
 
 
-def _object(told: object) -> dict[str, Any]:
-    if not isinstance(told, dict):
-        raise RequestError(400, "body: has to be an object")
-    return told
-
-
 def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa: ANN401
     try:
         return type(default)(request.query.get(name, default))
@@ -248,18 +235,40 @@ def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa
         raise RequestError(400, f"{name}: has to be a number") from error
 
 
-def _assign(target: object, told: dict[str, Any], place: str, complaints: list[str]) -> None:
-    for name, value in told.items():
-        if not isinstance(getattr(target, name, None), float):
-            complaints.append(f"{place}{name}: is not known")
-        elif not isinstance(value, int | float) or isinstance(value, bool):
-            complaints.append(f"{place}{name}: has to be a number of seconds")
-        else:
-            setattr(target, name, float(value))
+def _behaviour(current: Behaviour, reader: Reader) -> Behaviour:
+    latency = reader.inner("latency")
+    delays = {name: latency.number(name, value) for name, value in asdict(current.latency).items()}
+    latency.done()
+    offset = reader.number("clock_offset", current.clock_offset, least=-math.inf)
+    others = {name: value for name, value in asdict(current).items() if name not in ("latency", "clock_offset")}
+    rest: dict[str, Any] = {name: reader.number(name, value) for name, value in others.items()}
+    reader.done()
+    return Behaviour(latency=Latency(**delays), clock_offset=offset, **rest)
 
 
-def _change(target: object, told: dict[str, Any], names: tuple[str, ...]) -> None:
-    for name, value in told.items():
-        if name not in names or not isinstance(value, bool):
-            raise RequestError(400, f"{name}: is not known, or not true or false")
+def _denial(reader: Reader) -> Denial:
+    denial = Denial(reader.required("action"), reader.take("scope", str))
+    reader.done()
+    if denial.action.lower() not in {action.lower() for action in ACTIONS}:
+        reader.complain("action", f"has to be one of {', '.join(ACTIONS)}")
+    return denial
+
+
+def _slot(account: Account, reader: Reader) -> str:
+    slot = reader.required("slot")
+    reader.done()
+    if slot not in account.slots:
+        reader.complain("slot", f"has to be one of {', '.join(account.slots)}")
+    return slot
+
+
+def _switch(target: Account | Vault, told: object, *names: str) -> None:
+    """Set some of the named fields to true or false."""
+
+    def switches(reader: Reader) -> dict[str, bool]:
+        wanted = {name: reader.take(name, bool) for name in names if reader.has(name)}
+        reader.done()
+        return wanted
+
+    for name, value in _read(told, switches).items():
         setattr(target, name, value)

@@ -35,7 +35,7 @@ def read_fleet(reader: Reader) -> Fleet:
     fleet = Fleet(
         counts={kind: accounts.take(name, int, 0) for name, kind in KINDS.items()},
         vaults=reader.take("vaults", int, 1),
-        due=reader.number("due", most=1),
+        due=reader.number("due", most=1.0),
         publications=reader.take("publications", int, 1),
     )
     accounts.done()

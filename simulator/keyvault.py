@@ -16,6 +16,18 @@ from simulator.vaults import Secret, State, Vault, Version
 from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
 
+ACTIONS = tuple(
+    f"Microsoft.KeyVault/vaults/secrets/{right}"
+    for right in (
+        "getSecret/action",
+        "setSecret/action",
+        "readMetadata/action",
+        "update/action",
+        "delete",
+        "recover/action",
+        "purge/action",
+    )
+)
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 MAX_VALUE = 25 * 1024
 MAX_CONTENT_TYPE = 255

@@ -43,15 +43,15 @@ class Reader:
             self.complain(name, "is missing")
         return text
 
-    def number(self, name: str, most: float = math.inf) -> float:
-        """A number from 0 to `most`; 0 where it is absent."""
+    def number(self, name: str, default: float = 0.0, *, least: float = 0.0, most: float = math.inf) -> float:
+        """A number from `least` to `most`."""
         self._known.add(name)
         value = self._told.get(name)
         if value is None:
-            return 0.0
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            self.complain(name, f"has to be a number from 0 to {most:g}")
-            return 0.0
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            self.complain(name, f"has to be a number from {least:g} to {most:g}")
+            return default
         return float(value)
 
     def duration(self, name: str, default: timedelta | None = None) -> timedelta | None:

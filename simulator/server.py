@@ -64,7 +64,7 @@ class Gate(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             secure = await loop.start_tls(transport, self, self._server.authority.context(host), server_side=True)
-        except (OSError, ConnectionError):
+        except OSError:
             # The client does not trust us, or left: its own error says so.
             transport.abort()
             return

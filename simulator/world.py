@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from simulator.accounts import Account
+from simulator.accounts import Account, new_key
 from simulator.clock import Clock, running_time
 from simulator.clouds import Cloud
 from simulator.faults import Faults
@@ -11,7 +11,7 @@ from simulator.timeline import ALWAYS
 from simulator.vaults import Vault
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Seconds that every answer of a plane takes longer, give or take `jitter`."""
 
@@ -22,7 +22,7 @@ class Latency:
     jitter: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Behaviour:
     """How the services behave; all in seconds."""
 
@@ -88,7 +88,8 @@ class World:
             for slot, key in operation.keys.items():
                 account.slots[slot].become(key, operation.ends)
 
-    def key_from(self) -> float:
-        """The running time from which a key regenerated now is accepted by the data plane."""
+    def regenerate(self, account: Account, slot: str) -> None:
+        """Give the slot a new key now; the data plane may accept it later."""
         delay = self.behaviour.propagation_delay
-        return running_time() + delay if delay else ALWAYS
+        accepted_from = running_time() + delay if delay else ALWAYS
+        account.slots[slot].become(new_key(account.kind, self.clock.now(), accepted_from), running_time())

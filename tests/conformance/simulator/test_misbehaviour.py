@@ -307,3 +307,40 @@ def test_nothing_is_left_after_a_reset(simulator: ControlClient) -> None:
     assert simulator.behave()["list_delay"] == 0
     assert len(simulator.journal()) == 2
     assert json.dumps(simulator.keys()[: len(before)]) == json.dumps(before)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told", "complaint"),
+    [
+        (
+            "POST",
+            "/denials",
+            {"action": "Microsoft.Storage/storageAccounts/listKey/action"},
+            "action: has to be one of",
+        ),
+        ("PATCH", "/behaviour", {"list_delays": 1}, "list_delays: is not known"),
+        ("PATCH", "/behaviour", {"list_delay": 9, "latency": {"vault": "slow"}}, "latency.vault: has to be a number"),
+        ("PATCH", "/accounts/stcontosoorders", {"locked": True, "shared_key": False}, "shared_key: is not known"),
+        ("PATCH", "/vaults/kv-orders", {"firewall": "closed"}, "firewall: has to be true or false"),
+        ("POST", "/accounts", {"type": "storage", "name": "stnew"}, "resource_group: is missing"),
+        ("POST", "/vaults/kv-orders/secrets", {"name": "new", "colour": "red"}, "colour: is not known"),
+        ("POST", "/accounts/stcontosoorders/regenerate", {"slot": "Primary"}, "slot: has to be one of key1, key2"),
+        ("GET", "/accounts/stnowhere", None, "stnowhere is not there"),
+        ("GET", "/nothing", None, "is no control request"),
+    ],
+)
+def test_an_unclear_wish_is_refused_and_changes_nothing(
+    simulator: ControlClient, method: str, path: str, told: dict[str, Any] | None, complaint: str
+) -> None:
+    """What was meant to go wrong and does not would make a test pass for nothing."""
+
+    def state() -> list[Any]:
+        return [
+            simulator.request("GET", seen) for seen in ("/behaviour", "/denials", "/accounts", "/vaults", "/verdict")
+        ]
+
+    before = state()
+    with pytest.raises(ControlError, match=complaint):
+        simulator.request(method, path, told)
+
+    assert state() == before
