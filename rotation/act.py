@@ -17,6 +17,7 @@ from rotation.model import (
     Publication,
     Reason,
     Secret,
+    SecretRef,
     Sensitive,
     Slot,
     State,
@@ -48,9 +49,18 @@ class Hands:
         self._provider = provider
         self._tools = tools
         self._lease = lease
+        self._step: Step | None = None
+        self._written: list[SecretRef] = []
         self._notes: list[str] = []
 
-    async def act(self, verdict: Verdict) -> Step:
+    @property
+    def done(self) -> Step | None:
+        """What was changed so far, also by an act that failed half way; None when nothing was."""
+        if self._step is None:
+            return None
+        return replace(self._step, secrets=tuple(sorted(self._written)), notes=tuple(self._notes))
+
+    async def act(self, verdict: Verdict) -> None:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
         acts = {
             Action.REPUBLISH: self._republish,
@@ -60,22 +70,21 @@ class Hands:
             Action.RETIRE: self._retire,
             Action.ROTATE: self._rotate,
         }
-        step = await acts[verdict.action](verdict, [p for p in self._facts.publications if p.ref in verdict.targets])
-        return replace(step, notes=tuple(self._notes))
+        await acts[verdict.action](verdict, [p for p in self._facts.publications if p.ref in verdict.targets])
 
-    async def _rotate(self, verdict: Verdict, members: list[Publication]) -> Step:
-        slot, replaced, broken = self._facts.idle, self._known(self._facts.idle), self._broken_promise()
+    async def _rotate(self, verdict: Verdict, members: list[Publication]) -> None:
+        slot, broken = self._facts.idle, self._broken_promise()
         key = await self._regenerate(slot)
+        self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         if not await self._accepted(key):
             await self._stage(members)
             raise Staged(
                 f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, the "
                 "published key is untouched, and the next pass publishes the new one"
             )
-        step = await self._publish_new(verdict, members, slot, key)
-        return replace(step, replaced=replaced, broken_promise=broken)
+        await self._publish_new(members, slot, key)
 
-    async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> Step:
+    async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> None:
         slot = self._facts.idle
         key = self._seen.keys[slot]
         since = [p.terms.state.staged_at for p in members if p.terms.state.staged_at]
@@ -85,9 +94,10 @@ class Hands:
             raise Staged(
                 f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
             )
-        return await self._publish_new(verdict, members, slot, key)
+        self._step = _step(verdict, slot, key)
+        await self._publish_new(members, slot, key)
 
-    async def _publish_new(self, verdict: Verdict, members: list[Publication], slot: Slot, key: Sensitive) -> Step:
+    async def _publish_new(self, members: list[Publication], slot: Slot, key: Sensitive) -> None:
         now = self._tools.clock.now()
         retire_at = policy.retirement(self._facts, now)
         urgent = policy.grace(self._facts) is not None
@@ -98,33 +108,29 @@ class Hands:
                 id=self._request.id or member.terms.state.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
+                retire_slot=self._facts.active if retire_at else None,
             )
             return replace(terms, active=slot, state=state)
 
+        self._promise(now, retire_at)
         await self._publish(members, key, rotated)
-        return self._step(
-            verdict,
-            slot,
-            key,
-            previous_until=retire_at or now + self._facts.limits.overlap,
-            retire_at=retire_at,
-        )
 
-    async def _retire(self, verdict: Verdict, _: list[Publication]) -> Step:
-        slot, replaced, broken = self._facts.idle, self._known(self._facts.idle), self._broken_promise()
-
-        # A retirement that was due anyway is not what the request asks for, and must not be taken for it.
-        asked = self._request.id if verdict.reason is Reason.COMPROMISED else None
+    async def _retire(self, verdict: Verdict, _: list[Publication]) -> None:
+        slot = self._facts.idle
+        # A retirement that was due anyway was announced, and is not what the request asks for.
+        asked = verdict.reason is Reason.COMPROMISED
+        broken = self._broken_promise() if asked else None
 
         def retired(member: Publication, terms: Terms) -> Terms:
-            state = replace(member.terms.state.unstaged(), retire_at=None, id=asked or member.terms.state.id)
-            return replace(terms, state=state)
+            before = member.terms.state
+            identity = self._request.id if asked and self._request.id else before.id
+            return replace(terms, state=replace(before.unstaged(), retire_at=None, retire_slot=None, id=identity))
 
         key = await self._regenerate(slot)
+        self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         await self._amend(self._facts.publications, retired)
-        return replace(self._step(verdict, slot, key), replaced=replaced, broken_promise=broken)
 
-    async def _republish(self, verdict: Verdict, lost: list[Publication]) -> Step:
+    async def _republish(self, verdict: Verdict, lost: list[Publication]) -> None:
         slot = self._facts.active
         key = self._seen.keys[slot]
         if not await self._accepted(key):
@@ -134,14 +140,14 @@ class Hands:
         now = self._tools.clock.now()
 
         def healed(member: Publication, terms: Terms) -> Terms:
-            # What was noted about another slot, or for the end of the key that is gone, is not true of this one.
-            noted = member.terms.state if member.terms.active == slot else State()
-            return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
+            # The key whose end was noted with a staged one is gone.
+            state = replace(member.terms.state, rotated_at=now, staged_grace=None)
+            return replace(terms, active=slot, state=state)
 
+        self._step = _step(verdict, slot, key)
         await self._publish(lost, key, healed)
-        return self._step(verdict, slot, key)
 
-    async def _align(self, verdict: Verdict, behind: list[Publication]) -> Step:
+    async def _align(self, verdict: Verdict, behind: list[Publication]) -> None:
         slot, ahead, now = self._facts.active, self._facts.latest, self._tools.clock.now()
         retire_at = ahead.terms.state.retire_at
         if retire_at is not None:
@@ -153,16 +159,13 @@ class Hands:
             return replace(terms, active=slot, state=state)
 
         key = self._seen.keys[slot]
+        self._step = _step(verdict, slot, key)
+        self._promise(now, retire_at)
         await self._publish(behind, key, aligned)
-        return self._step(verdict, slot, key, retire_at=retire_at)
 
-    async def _retag(self, verdict: Verdict, wrong: list[Publication]) -> Step:
-        def corrected(member: Publication, terms: Terms) -> Terms:
-            # Somebody replaced the value that our notes were about: whom they would retire, nobody meant.
-            return replace(terms, active=member.holds or terms.active, state=State())
-
-        await self._amend(wrong, corrected)
-        return self._step(verdict, wrong[0].holds)
+    async def _retag(self, verdict: Verdict, wrong: list[Publication]) -> None:
+        self._step = _step(verdict, wrong[0].holds)
+        await self._amend(wrong, lambda member, terms: replace(terms, active=member.holds or terms.active))
 
     async def _stage(self, members: list[Publication]) -> None:
         now = self._tools.clock.now()
@@ -217,6 +220,7 @@ class Hands:
         )
         self._lease.ensure()
         await self._tools.vaults[member.ref.vault].publish(member.ref.name, draft)
+        self._written.append(member.ref)
 
     async def _amend(self, members: Iterable[Publication], change: Change) -> None:
         await all_tried(*(self._amend_one(member, change) for member in members))
@@ -227,6 +231,7 @@ class Hands:
         await self._tools.vaults[member.ref.vault].amend(
             member.ref.name, current.version or "", tags.write(current.tags, change(member, terms))
         )
+        self._written.append(member.ref)
 
     async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
         """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
@@ -248,29 +253,31 @@ class Hands:
                 return rekey(current.value, key)
         return self._provider.render(self._seen.description, key, member.terms.format)
 
-    def _known(self, slot: Slot) -> str:
-        return self._seen.keys[slot].fingerprint
+    def _promise(self, now: datetime, retire_at: datetime | None) -> None:
+        """Take down until when the key that was published before is good."""
+        if self._step is not None:
+            until = retire_at or now + self._facts.limits.overlap
+            self._step = replace(self._step, previous_until=until, retire_at=retire_at)
 
     def _broken_promise(self) -> datetime | None:
         until = policy.promised_until(self._facts)
         return until if self._tools.clock.now() < until else None
 
-    def _step(
-        self,
-        verdict: Verdict,
-        slot: Slot | None,
-        key: Sensitive | None = None,
-        *,
-        previous_until: datetime | None = None,
-        retire_at: datetime | None = None,
-    ) -> Step:
-        return Step(
-            action=verdict.action,
-            reason=verdict.reason,
-            because=verdict.because,
-            secrets=verdict.targets,
-            slot=slot,
-            fingerprint=key.fingerprint if key else None,
-            previous_until=previous_until,
-            retire_at=retire_at,
-        )
+
+def _step(
+    verdict: Verdict,
+    slot: Slot | None,
+    key: Sensitive | None = None,
+    *,
+    replaced: str | None = None,
+    broken_promise: datetime | None = None,
+) -> Step:
+    return Step(
+        action=verdict.action,
+        reason=verdict.reason,
+        because=verdict.because,
+        slot=slot,
+        fingerprint=key.fingerprint if key else None,
+        replaced=replaced,
+        broken_promise=broken_promise,
+    )

@@ -76,7 +76,8 @@ class AccountId:
     def parse(cls, text: str) -> Self:
         """Read `/subscriptions/…/resourceGroups/…/providers/Microsoft.X/ys/name`; anything else is a ValueError."""
         match = _ACCOUNT_ID.fullmatch(text)
-        if match is None or not text.isprintable():
+        # Matched without case, a Kelvin sign passes for a k; only a resource group may have letters beyond ASCII.
+        if match is None or not (text[: match.start("group")] + text[match.end("group") :]).isascii():
             raise ValueError(
                 "not the resource id of an account; it looks like "
                 "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>"
@@ -134,6 +135,8 @@ class State:
     id: str | None = None
     trigger: Trigger | None = None
     retire_at: datetime | None = None
+    retire_slot: Slot | None = None
+    """Whose key is to be retired then; where nothing is noted, the idle slot's."""
     staged_slot: Slot | None = None
     staged_at: datetime | None = None
     staged_grace: timedelta | None = None

@@ -194,7 +194,7 @@ def drifted(facts: Facts, now: datetime) -> Verdict | None:
         Action.REPUBLISH,
         Reason.DRIFT,
         f"{_refs(lost)}: the value is no key of the account any more, it was regenerated elsewhere; "
-        f"the live key of {facts.active} is published",
+        f"the live key of {facts.active} is to be published",
         facts.active,
         lost,
     )
@@ -287,7 +287,7 @@ def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     at = retires_at(facts)
     if at is None or now < at:
         return None
-    marked = [p for p in facts.publications if p.terms.state.retire_at]
+    marked = [p for p in facts.publications if _mark(facts, p)]
     return _write(
         Action.RETIRE,
         Reason.RETIRE_DUE,
@@ -311,7 +311,7 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         return None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
-    retire_at = max((at for p in facts.publications if (at := _emergency_mark(p))), default=None)
+    retire_at = max((at for p in facts.publications if (at := _emergency_mark(facts, p))), default=None)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
         return _leave(
             Reason.RETIRING,
@@ -421,17 +421,20 @@ def _announced(facts: Facts) -> Publication | None:
 
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
-    times = [
-        _emergency_mark(p) or max(at, promised_until(facts))
-        for p in facts.publications
-        if (at := p.terms.state.retire_at)
-    ]
+    marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
+    times = (at if p.terms.state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts)) for p, at in marks)
     return max(times, default=None)
 
 
-def _emergency_mark(p: Publication) -> datetime | None:
-    """When a compromised key is to be retired, whatever it was promised."""
-    return p.terms.state.retire_at if p.terms.state.trigger is Trigger.EMERGENCY else None
+def _mark(facts: Facts, p: Publication) -> datetime | None:
+    """When a publication has it noted that the idle key is to be retired."""
+    state = p.terms.state
+    return state.retire_at if state.retire_slot in (None, facts.idle) else None
+
+
+def _emergency_mark(facts: Facts, p: Publication) -> datetime | None:
+    """The same for a compromised key only."""
+    return _mark(facts, p) if p.terms.state.trigger is Trigger.EMERGENCY else None
 
 
 def _retires(facts: Facts) -> str:

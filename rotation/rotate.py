@@ -107,7 +107,12 @@ class _Pass:
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
                 return
-            self._steps.append(await Hands(seen, observer.provider, self._tools, lease).act(verdict))
+            hands = Hands(seen, observer.provider, self._tools, lease)
+            try:
+                await hands.act(verdict)
+            finally:
+                if hands.done:
+                    self._steps.append(hands.done)
             if verdict.action in (Action.ROTATE, Action.PUBLISH) or verdict.reason is Reason.COMPROMISED:
                 self._request = self._request.settled()
         raise Unexpected(

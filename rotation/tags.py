@@ -30,7 +30,7 @@ MAX_TAG_LENGTH = 256
 """Key Vault's limits; the documents give 512 today and gave 256 before, so we stay below the smaller."""
 
 MAX_VALIDITY_DAYS = 3650
-MAX_ID = 64
+MAX_ID = 48
 _ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID}}}")
 
 T = TypeVar("T")
@@ -160,13 +160,14 @@ def _fields(raw: Mapping[str, str], tag: str, known: set[str]) -> _Fields:
 
 
 def _read_state(raw: Mapping[str, str]) -> State:
-    known = {"rotated-at", "id", "trigger", "retire-at", "staged-slot", "staged-at", "staged-grace"}
+    known = {"rotated-at", "id", "trigger", "retire-at", "retire-slot", "staged-slot", "staged-at", "staged-grace"}
     state = _fields(raw, STATE, known)
     return State(
         rotated_at=state.get("rotated-at", _time, None),
         id=state.get("id", request_id, None),
         trigger=state.get("trigger", _one_of(Trigger), None),
         retire_at=state.get("retire-at", _time, None),
+        retire_slot=state.get("retire-slot", _slot, None),
         staged_slot=state.get("staged-slot", _slot, None),
         staged_at=state.get("staged-at", _time, None),
         staged_grace=state.get("staged-grace", parse_duration, None),
@@ -179,6 +180,7 @@ def _state(state: State) -> str:
         ("id", state.id),
         ("trigger", state.trigger),
         ("retire-at", _maybe(format_time, state.retire_at)),
+        ("retire-slot", state.retire_slot),
         ("staged-slot", state.staged_slot),
         ("staged-at", _maybe(format_time, state.staged_at)),
         ("staged-grace", _maybe(format_duration, state.staged_grace)),
@@ -220,7 +222,7 @@ def _one_of(words: type[E]) -> Callable[[str], E]:
 
 
 def _slot(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]{1,20}", text):
+    if not re.fullmatch(r"[A-Za-z0-9]{1,12}", text):
         raise ValueError("it is not the name of a slot, such as key1 or Primary")
     return text
 

@@ -39,8 +39,8 @@ durations = st.timedeltas(timedelta(0), timedelta(days=99_999)).map(lambda d: ti
 positive_durations = durations.filter(bool)
 keys = st.binary(min_size=32, max_size=64).map(lambda raw: base64.b64encode(raw).decode())
 """Texts like real keys; made anew in each run."""
-request_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
-slot_names = st.from_regex(r"[A-Za-z0-9]{1,20}", fullmatch=True)
+request_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,48}", fullmatch=True)
+slot_names = st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True)
 
 accounts = st.builds(
     "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.{}/{}".format,
@@ -56,6 +56,7 @@ states = st.builds(
     id=st.none() | request_ids,
     trigger=st.none() | st.sampled_from(Trigger),
     retire_at=st.none() | moments,
+    retire_slot=st.none() | slot_names,
     staged_slot=st.none() | slot_names,
     staged_at=st.none() | moments,
     staged_grace=st.none() | durations,
@@ -79,7 +80,17 @@ _words = st.sampled_from(
     [
         *("key1", "Primary", "true", "false", "60", "0", "-1", "99999", "٣", "P2D", "PT0S", "P", "json", "schedule"),
         *("2026-11-21T03:00:00Z", "2026-11-21T03:00:00", "0000-01-01T00:00:00Z", "1-01-01T00:00:00Z"),
-        *("INC-42", "rotated-at", "id", "trigger", "retire-at", "staged-slot", "staged-at", "staged-grace"),
+        *(
+            "INC-42",
+            "rotated-at",
+            "id",
+            "trigger",
+            "retire-at",
+            "retire-slot",
+            "staged-slot",
+            "staged-at",
+            "staged-grace",
+        ),
         *("format", "rotate-before", "retire-after", "paused", "=", ";", " ", "\n", "\x00", str(ACCOUNT)),
     ]
 )
@@ -146,6 +157,7 @@ _states = st.just(State()) | st.builds(
     id=_ids,
     trigger=st.sampled_from([None, *Trigger]),
     retire_at=st.none() | _around_now,
+    retire_slot=mostly(None, *SLOTS),
     staged_slot=mostly(None, *SLOTS),
     staged_at=st.none() | _around_now,
     staged_grace=st.sampled_from([None, timedelta(0), timedelta(minutes=15)]),

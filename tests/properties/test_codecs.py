@@ -221,7 +221,6 @@ ID_START = "/subscriptions/0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/"
 ID_END = "/providers/Microsoft.Storage/storageAccounts/stgorders"
 
 
-@pytest.mark.xfail(strict=True, reason="rotation/model.py: IGNORECASE lets the Kelvin sign pass for k and long s for s")
 @given(harmful, st.floats(0, 1), st.sampled_from(["before", "after"]))
 @example("\u212a", 1.0, "after")
 def test_an_account_is_named_in_plain_letters(harm: str, at: float, where: str) -> None:

@@ -11,7 +11,8 @@ from rotation.report import Outcome, Report, Step, verdict_to_json
 from tests.unit.facts import KEY, NOW, STRING
 
 LEFT = Verdict(Action.LEAVE, Reason.FRESH, "next due tomorrow", until=NOW)
-REFUSED = Verdict(Action.REFUSE, Reason.VAULT_UNSEEN, "kv-billing could not be listed")
+REFUSED = Verdict(Action.REFUSE, Reason.SHARED_KEY_OFF, "stgorders does not accept keys")
+UNSEEN = Verdict(Action.REFUSE, Reason.VAULT_UNSEEN, "kv-billing could not be listed")
 PLANNED = Verdict(Action.ROTATE, Reason.DUE, "was due", "key2", (KEY, STRING))
 STEP = Step(Action.ROTATE, Reason.DUE, "was due", (KEY,), "key2")
 
@@ -37,6 +38,7 @@ OUTCOMES: dict[str, tuple[Outcome, str, int]] = {
     "what a dry run would do": (outcome(PLANNED), "planned", 0),
     "a refusal": (outcome(REFUSED), "refused", 3),
     "a refusal after a change": (outcome(REFUSED, STEP), "refused", 3),
+    "a refusal that ends when the vault is back": (outcome(UNSEEN), "refused", 1),
     "a failure that passes": (outcome(PLANNED, error=Unavailable("x")), "failed", 1),
     "a failure after a change": (outcome(PLANNED, STEP, error=Unavailable("x")), "failed", 1),
     "a failure that needs a person": (outcome(None, error=Forbidden("x")), "failed", 3),
