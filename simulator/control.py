@@ -228,7 +228,7 @@ def _found(thing: Any, name: str) -> Any:  # noqa: ANN401  # gives back what it 
     return thing
 
 
-def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa: ANN401
+def _number(request: web.BaseRequest, name: str, default: float) -> Any:  # noqa: ANN401  # of the type of its default
     try:
         return type(default)(request.query.get(name, default))
     except ValueError as error:
