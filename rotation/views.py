@@ -137,7 +137,11 @@ def _told(step: Step, later: Sequence[Step]) -> str:
     """Say what a change means for those who hold a key."""
     if step.action in (Action.ROTATE, Action.PUBLISH):
         retired = any(s.action is Action.RETIRE for s in later)
-        parts = [f"fingerprint {step.fingerprint}", "the previous key is retired next" if retired else _farewell(step)]
+        fate = "the previous key is retired next" if retired else _farewell(step)
+        parts = [
+            f"fingerprint {step.fingerprint}",
+            fate if step.secrets else "not published; the published key is good",
+        ]
     elif step.action is Action.RETIRE:
         parts = [f"the previous key {step.replaced} has stopped working"]
     else:
