@@ -50,19 +50,40 @@ class OneAccount(RuleBasedStateMachine):
         self.world = World(mode=mode)
         self.world.slow, self.world.lags = (timedelta(0) if mode is ProbeMode.OFF else slow), lags
         self.waiting: list[Request] = []
+        self.refused: list[Request] = []
         self.compromised: set[str] = set()
         self.number = 0
 
     def attempt(self, request: Request) -> None:
-        """Do a pass; what failed is asked again later, by a queue or by a person."""
+        """Do a pass; what failed is delivered again by a queue, and what was refused is said again by a person."""
         if request.force:
             self.world.given_up |= set(self.world.keys.values())
         if request.compromised:
             # A request that is delivered again means the keys that play the role by then.
             self.world.given_up |= self.meant(request.compromised) | self.meant(Role.IDLE)
         outcome = run(self.world, request)
-        if outcome is None or outcome.error or (outcome.exit_code and not outcome.steps):
+        if outcome is not None and outcome.status == "refused" and request.compromised:
+            self.refused.append(request)
+        elif outcome is None or outcome.error or (outcome.exit_code and not outcome.steps):
             self.waiting.append(request)
+
+    def declare(self, request: Request) -> None:
+        """Say for the first time, or after a refusal, that the keys in a role leaked."""
+        role = request.compromised or Role.ACTIVE
+        meant = self.meant(role) - self.compromised
+        self.compromised |= meant
+        self.attempt(request)
+        if request in self.refused:
+            self.compromised -= meant
+
+    def try_again(self) -> None:
+        """Deliver what waits, and say again what was refused."""
+        waiting, self.waiting = self.waiting, []
+        refused, self.refused = self.refused, []
+        for request in waiting:
+            self.attempt(request)
+        for request in refused:
+            self.declare(request)
 
     def meant(self, role: Role) -> set[str]:
         """Return the keys that an operator means, seen from the applications."""
@@ -96,8 +117,7 @@ class OneAccount(RuleBasedStateMachine):
     @rule(role=roles, grace=st.sampled_from([GRACE, timedelta(0)]))
     def emergency(self, role: Role, grace: timedelta) -> None:
         """An operator declares a key compromised."""
-        self.compromised |= self.meant(role)
-        self.attempt(Request(Trigger.EMERGENCY, self.next_id(), compromised=role, grace=grace))
+        self.declare(Request(Trigger.EMERGENCY, self.next_id(), compromised=role, grace=grace))
 
     @rule()
     def force(self) -> None:
@@ -106,9 +126,8 @@ class OneAccount(RuleBasedStateMachine):
 
     @rule()
     def deliver_again(self) -> None:
-        """The queue tries what failed."""
-        if self.waiting:
-            self.attempt(self.waiting.pop(0))
+        """The queue tries what failed, and people what was refused."""
+        self.try_again()
 
     @rule(calls=st.integers(1, 14), deadly=st.booleans())
     def accident_ahead(self, calls: int, deadly: bool) -> None:  # noqa: FBT001  # drawn
@@ -152,12 +171,11 @@ class OneAccount(RuleBasedStateMachine):
             return
         self.world.unreachable, self.world.lags, self.world.fuse = False, False, None
         rounds = 0
-        while rounds < 4 or (self.waiting and rounds < 60):
+        while rounds < 4 or ((self.waiting or self.refused) and rounds < 60):
             rounds += 1
             self.world.now += timedelta(minutes=20)
-            waiting, self.waiting = self.waiting, []
-            for request in [*waiting, Request()]:
-                self.attempt(request)
+            self.try_again()
+            self.attempt(Request())
         last = run(self.world, Request())
         self.world.check_published()
 
