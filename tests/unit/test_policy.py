@@ -424,6 +424,21 @@ CASES: dict[str, Case] = {
         Reason.FRESH,
         until=NOW + HOUR,
     ),
+    "a mark that names the idle slot is meant for it": retire(
+        facts(publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD))), Reason.RETIRE_DUE
+    ),
+    "a mark that names the slot which is published by now is meant for nobody": leave(
+        facts(publication(age=HOUR, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW, retire_slot=FIRST))),
+        Reason.OVERLAP,
+        until=promised(HOUR),
+    ),
+    "only the secrets whose mark is meant for the idle slot are told": retire(
+        pair(
+            publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW + HOUR, retire_slot=FIRST)),
+        ),
+        Reason.RETIRE_DUE,
+    ),
     # 10: compromised
     "a compromised published key is replaced at once, within the overlap too": rotate(
         facts(publication(age=HOUR), request=emergency(suspect(FIRST, published=True))), Reason.COMPROMISED, "key1"
@@ -459,6 +474,13 @@ CASES: dict[str, Case] = {
     "an emergency does not wait for the retirement that an ordinary rotation had in mind": retire(
         facts(
             publication(age=MINUTE, state=rotated(MINUTE, retire_at=NOW + 30 * DAY)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.COMPROMISED,
+    ),
+    "a compromised key has no grace from the mark of the other slot": retire(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + HOUR, retire_slot=FIRST)),
             request=emergency(suspect(OLD, published=True)),
         ),
         Reason.COMPROMISED,
