@@ -165,7 +165,15 @@ class Hands:
 
     async def _retag(self, verdict: Verdict, wrong: list[Publication]) -> None:
         self._step = _step(verdict, wrong[0].holds)
-        await self._amend(wrong, lambda member, terms: replace(terms, active=member.holds or terms.active))
+
+        def corrected(member: Publication, terms: Terms) -> Terms:
+            state = member.terms.state
+            if state.staged_slot == member.holds:
+                # Somebody else published the staged key, so the request that made it was not carried out to its end.
+                state = replace(state.unstaged(), id=None)
+            return replace(terms, active=member.holds or terms.active, state=state)
+
+        await self._amend(wrong, corrected)
 
     async def _stage(self, members: list[Publication]) -> None:
         now = self._tools.clock.now()

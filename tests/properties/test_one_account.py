@@ -1,6 +1,7 @@
 """The life of one account: passes, people, other tools and accidents in any order, and what is true throughout."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import settings
@@ -83,7 +84,7 @@ class OneAccount(RuleBasedStateMachine):
         for request in waiting:
             self.attempt(request)
         for request in refused:
-            self.declare(request)
+            self.declare(replace(request, id=self.next_id()))
 
     def meant(self, role: Role) -> set[str]:
         """Return the keys that an operator means, seen from the applications."""
