@@ -78,6 +78,7 @@ class Hands:
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         if not await self._accepted(key):
             await self._stage(members)
+            self._written.clear()  # they carry a note now, and not the new key
             raise Staged(
                 f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, the "
                 "published key is untouched, and the next pass publishes the new one"

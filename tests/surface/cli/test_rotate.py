@@ -285,5 +285,6 @@ def test_a_key_that_is_not_accepted_yet_is_transient(
     simulator.behave(propagation_delay=0)
 
     assert first.code == 1
-    assert "failed: staged" in first.row(STORAGE)
+    assert "failed: staged" in first.words
+    assert "not published; the published key is good" in first.words
     assert "publish: staged" in command("status", DUE).out
