@@ -141,9 +141,9 @@ class Hands:
         now = self._tools.clock.now()
 
         def healed(member: Publication, terms: Terms) -> Terms:
-            # The key whose end was noted with a staged one is gone.
-            state = replace(member.terms.state, rotated_at=now, staged_grace=None)
-            return replace(terms, active=slot, state=state)
+            # A request that had put another slot's key here is undone; the key whose end was noted is gone.
+            noted = member.terms.state if member.terms.active == slot else State()
+            return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
 
         self._step = _step(verdict, slot, key)
         await self._publish(lost, key, healed)
