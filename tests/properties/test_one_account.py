@@ -149,6 +149,8 @@ class OneAccount(RuleBasedStateMachine):
         value = rekey(current.value or Sensitive(""), Sensitive(self.world.keys[slot]))
         raw = dict(current.tags)
         if tagged:
+            # With our notes goes the memory of what was to be retired; there is no other.
+            self.compromised.clear()
             raw = {name: text for name, text in raw.items() if name != "rotation-state"} | {"active-slot": slot}
         self.compromised.discard(self.world.keys[slot])
         self.world.by_hand.add(self.world.keys[slot])

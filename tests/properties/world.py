@@ -49,7 +49,7 @@ class World:
     lost: set[str] = field(default_factory=set)
     """Keys that somebody else regenerated while they were published."""
     by_hand: set[str] = field(default_factory=set)
-    """Keys that somebody else published."""
+    """Keys that somebody else published: they must work, but nobody promised for how long."""
     given_up: set[str] = field(default_factory=set)
     """Keys whose promise an operator took back."""
     violations: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ class World:
         if key in self.published():
             self.violations.append("a published key was regenerated")
         promised = self.left.get(key, datetime.min.replace(tzinfo=NOW.tzinfo)) + self.limits.overlap
-        if self.now + timedelta(seconds=1) < promised and key not in self.given_up:
+        if self.now + timedelta(seconds=1) < promised and key not in self.given_up | self.by_hand:
             self.violations.append("a promised key was regenerated")
 
     @property
