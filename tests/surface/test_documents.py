@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rotation.settings import SETTINGS
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
@@ -23,3 +25,13 @@ def test_the_front_page_links_to_every_page_for_users() -> None:
 
     assert pages
     assert set() == pages - linked
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    """docs/settings.md speaks of each setting and its default, and of none of ours that does not exist."""
+    page = (ROOT / "docs/settings.md").read_text()
+    known = {setting.name for setting in SETTINGS}
+
+    assert set() == {name for name in known if f"`{name}`" not in page}
+    assert set() == set(re.findall(r"`(ROTATION_\w+)`", page)) - known
+    assert [] == [s.name for s in SETTINGS if s.default and f"`{s.default}`" not in page]
