@@ -19,7 +19,8 @@ from rotation.providers import all_providers
 from tests.properties.strategies import keys
 
 # Rendering sends nothing, so it needs neither a credential nor a session.
-UNCONNECTED = Connection(CLOUDS["AzureCloud"], SystemClock(), cast("None", None), cast("None", None))  # type: ignore[arg-type]
+NOBODY = cast("Any", None)
+UNCONNECTED = Connection(CLOUDS["AzureCloud"], SystemClock(), NOBODY, NOBODY)
 PROVIDERS = tuple(all_providers(UNCONNECTED, frozenset()))
 HOSTS = {
     "storageAccounts": (
