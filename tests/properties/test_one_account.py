@@ -192,4 +192,4 @@ class OneAccount(RuleBasedStateMachine):
 
 
 TestOneAccount = OneAccount.TestCase
-TestOneAccount.settings = settings(max_examples=250, stateful_step_count=20, deadline=None)
+TestOneAccount.settings = settings(max_examples=150, stateful_step_count=20, deadline=None)

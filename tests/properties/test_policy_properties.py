@@ -13,7 +13,7 @@ from rotation.policy import REGENERATING, judge
 from tests.properties.strategies import accounts_as_found
 from tests.unit.facts import NOW
 
-often = settings(max_examples=250, deadline=None)
+often = settings(max_examples=200, deadline=None)
 ASKED_FOR = {Reason.COMPROMISED, Reason.FORCED}
 WRITING = set(Action) - {Action.LEAVE, Action.REFUSE}
 
