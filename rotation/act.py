@@ -25,7 +25,7 @@ from rotation.model import (
     Trigger,
     Verdict,
 )
-from rotation.observe import Observation, belongs
+from rotation.observe import Observation
 from rotation.ports import Draft, Lease, Probe, Provider, Tools
 from rotation.report import Step
 
@@ -106,7 +106,7 @@ class Hands:
         def rotated(member: Publication, terms: Terms) -> Terms:
             state = State(
                 rotated_at=now,
-                id=self._request.id or member.terms.state.id,
+                id=self._request.mark or member.terms.state.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
@@ -124,7 +124,7 @@ class Hands:
 
         def retired(member: Publication, terms: Terms) -> Terms:
             before = member.terms.state
-            identity = self._request.id if asked and self._request.id else before.id
+            identity = self._request.mark if asked and self._request.mark else before.id
             return replace(terms, state=replace(before.unstaged(), retire_at=None, retire_slot=None, id=identity))
 
         key = await self._regenerate(slot)
@@ -182,7 +182,7 @@ class Hands:
         def waiting(member: Publication, terms: Terms) -> Terms:
             state = replace(
                 member.terms.state,
-                id=self._request.id or member.terms.state.id,
+                id=self._request.mark or member.terms.state.id,
                 staged_slot=self._facts.idle,
                 staged_at=now,
                 staged_grace=policy.grace(self._facts),
@@ -254,12 +254,9 @@ class Hands:
             raise ChangedMeanwhile(meanwhile) from error
 
     def _text(self, member: Publication, current: Secret, key: Sensitive) -> Sensitive:
-        """Put the key into what stands there if that belongs to the account, so that nothing else of it is lost."""
-        if current.value is not None:
-            value = recognise(current.value)
-            ours = member.holds is not None or belongs(value, self._seen.description)
-            if ours and value.format is member.terms.format:
-                return rekey(current.value, key)
+        """Put the key into what stands there, so that nothing else of it is lost."""
+        if current.value is not None and recognise(current.value).format is member.terms.format:
+            return rekey(current.value, key)
         return self._provider.render(self._seen.description, key, member.terms.format)
 
     def _promise(self, now: datetime, retire_at: datetime | None) -> None:

@@ -258,6 +258,11 @@ class Request:
     force: bool = False
     suspects: tuple[Suspect, ...] = ()
 
+    @property
+    def mark(self) -> str | None:
+        """What is noted once it is carried out: the id with the role, since an incident may name one key after another."""
+        return f"{self.id}:{self.compromised}" if self.id and self.compromised else self.id
+
     def settled(self) -> Self:
         """What is left of the request once it was acted on; suspects stay until their keys are gone."""
         return replace(self, id=None, occasion=None, force=False, compromised=None)
@@ -309,6 +314,7 @@ class Reason(StrEnum):
     CONTRADICTION = "contradiction"
     UNPUBLISHABLE = "unpublishable"
     FORMAT_MISMATCH = "format-mismatch"
+    FOREIGN_VALUE = "foreign-value"
     SHARED_KEY_OFF = "shared-key-off"
     READ_ONLY_LOCK = "read-only-lock"
     OWN_STORAGE = "own-storage"

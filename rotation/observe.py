@@ -15,7 +15,7 @@ from rotation.errors import (
     SecretDisabled,
     SharedKeyOff,
 )
-from rotation.formats import Recognised, recognise
+from rotation.formats import recognise
 from rotation.model import (
     AccountId,
     Facts,
@@ -86,7 +86,7 @@ class Observer:
         description, listed, secrets = describing.result(), listing.result(), [task.result() for task in reading]
 
         keys = {} if isinstance(listed, Obstacle) else listed
-        readings = [_publication(secret, keys) for secret in secrets]
+        readings = [_publication(secret, keys, description) for secret in secrets]
         publications = [r for r in readings if isinstance(r, Publication)]
         obstacles = [*description.obstacles, *(o for o in (listed, *readings) if isinstance(o, Obstacle))]
         if not obstacles:
@@ -158,11 +158,6 @@ class Observer:
         return replace(publication, accepted=None if answer is Probe.UNREACHABLE else answer is Probe.ACCEPTED)
 
 
-def belongs(value: Recognised, description: Description) -> bool:
-    """Whether a value that names an account or a host names this one."""
-    return value.owner in (description.account.name.lower(), urlsplit(description.endpoint).hostname)
-
-
 def _terms(secret: Secret) -> Terms | Obstacle:
     try:
         return tags.read(secret.tags)
@@ -177,7 +172,7 @@ def _account(secret: Secret) -> AccountId | None:
         return None
 
 
-def _publication(secret: Secret, keys: Mapping[Slot, Sensitive]) -> Publication | Obstacle:
+def _publication(secret: Secret, keys: Mapping[Slot, Sensitive], description: Description) -> Publication | Obstacle:
     terms = _terms(secret)
     if isinstance(terms, Obstacle):
         return terms
@@ -192,4 +187,16 @@ def _publication(secret: Secret, keys: Mapping[Slot, Sensitive]) -> Publication 
             f"{secret.ref}: the value is a {value.format} and rotation-policy says {terms.format}; "
             f"set format={value.format} there",
         )
+    if holds is None and value.owner not in (None, *_names(description)):
+        # Tags that were copied from another secret look just like drift.
+        return Obstacle(
+            Reason.FOREIGN_VALUE,
+            f"{secret.ref}: the value belongs to another account than {description.account.name}; "
+            "correct resource-id, or the value",
+        )
     return Publication(secret, terms, holds)
+
+
+def _names(description: Description) -> tuple[str | None, ...]:
+    """What a value of this account calls it: by its name, or by its host."""
+    return description.account.name.lower(), urlsplit(description.endpoint).hostname

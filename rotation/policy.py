@@ -273,7 +273,7 @@ def superseded(facts: Facts, now: datetime) -> Verdict | None:
 
 def already_done(facts: Facts, now: datetime) -> Verdict | None:
     """The same request, sent again, is answered without doing it twice."""
-    asked = facts.request.id
+    asked = facts.request.mark
     if asked is None or all(p.terms.state.id != asked for p in facts.publications):
         return None
     return _leave(Reason.ALREADY_DONE, f"request {asked} was carried out before{_retires(facts)}", retires_at(facts))

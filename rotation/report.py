@@ -11,6 +11,9 @@ from rotation.tags import format_time
 
 Json = Mapping[str, object]
 
+RENEWING = frozenset({Action.ROTATE, Action.PUBLISH, Action.RETIRE})
+"""What somebody who insists asks for."""
+
 UNMET = {Reason.PAUSED: 3, Reason.DISABLED: 3, Reason.KEYS_BEHIND: 1}
 """Reasons to leave an account alone that do not satisfy a person who insisted, with their exit codes."""
 
@@ -96,7 +99,7 @@ class Outcome:
         if self.status == "refused":
             # Whether a vault that could not be listed comes back by itself is said by its own problem.
             return 1 if self.verdict is not None and self.verdict.reason is Reason.VAULT_UNSEEN else 3
-        if self.insisted and self.verdict is not None:
+        if self.insisted and self.verdict is not None and not any(s.action in RENEWING for s in self.steps):
             return UNMET.get(self.verdict.reason, 0)
         return 0
 

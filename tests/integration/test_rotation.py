@@ -358,6 +358,43 @@ async def test_a_listing_that_lags_never_brings_a_dead_key_back(simulator: Contr
     assert ["key2"] == slots(simulator)
 
 
+@pytest.mark.parametrize("form", ["connection-string", "json"])
+async def test_a_value_of_another_account_is_not_overwritten(simulator: ControlClient, form: str) -> None:
+    """Tags copied from another secret look like drift; the value itself says that it is not."""
+    estate = one_account("storage")
+    stranger = publication("storage", "copied", form, created="P5D", expires="P85D")
+    estate["accounts"].append({"type": "storage", "name": "stother", "resource_group": "rg-one"})
+    stranger["account"] = "stother"
+    stranger["tags"]["resource-id"] = (
+        "/subscriptions/0c0ffee0-5d3a-4f43-9a52-6f1d1b7a7e55/resourceGroups/rg-one"
+        "/providers/Microsoft.Storage/storageAccounts/stone"
+    )
+    estate["vaults"][0]["secrets"].append(stranger)
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        (outcome,) = (await work.rotate()).outcomes
+
+    assert (Action.REFUSE, Reason.FOREIGN_VALUE) == (
+        outcome.verdict and outcome.verdict.action,
+        outcome.verdict and outcome.verdict.reason,
+    )
+    assert not [entry for entry in simulator.journal() if entry["method"] == "PUT"]
+
+
+async def test_one_incident_may_name_one_key_after_the_other(simulator: ControlClient) -> None:
+    """The same id declares the active and then the idle key compromised; neither is taken for the other."""
+    estate = one_account("storage", created="PT1H", expires="P89D")
+    simulator.reset(estate)
+    before = fingerprints(simulator, "storage")
+    async with bench(estate) as work:
+        first = only(await work.rotate(Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE)))
+        second = only(await work.rotate(Request(Trigger.OPERATOR, id="INC-1", compromised=Role.IDLE)))
+
+    assert [(Action.ROTATE, Reason.COMPROMISED)] == did(first)
+    assert [(Action.RETIRE, Reason.COMPROMISED)] == did(second)
+    assert not [told for told in fingerprints(simulator, "storage") if told in before]
+
+
 async def test_a_vault_that_cannot_be_listed_holds_every_rotation_up(simulator: ControlClient) -> None:
     """It may publish the idle slot of any account; the report names it and a person has to act."""
     estate = one_account("storage", publications=3)

@@ -39,7 +39,7 @@ durations = st.timedeltas(timedelta(0), timedelta(days=99_999)).map(lambda d: ti
 positive_durations = durations.filter(bool)
 keys = st.binary(min_size=32, max_size=64).map(lambda raw: base64.b64encode(raw).decode())
 """Texts like real keys; made anew in each run."""
-request_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,48}", fullmatch=True)
+request_ids = st.from_regex(r"[A-Za-z0-9._:-]{1,40}", fullmatch=True)
 slot_names = st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True)
 
 accounts = st.builds(

@@ -129,6 +129,7 @@ CASES: dict[str, Case] = {
     "a value in another format than its tags say is refused": refuse(
         obstacle(Reason.FORMAT_MISMATCH), Reason.FORMAT_MISMATCH
     ),
+    "the value belongs to another account": refuse(obstacle(Reason.FOREIGN_VALUE), Reason.FOREIGN_VALUE),
     "a data plane out of reach is refused where a probe is required": refuse(
         obstacle(Reason.PROBE_IMPOSSIBLE), Reason.PROBE_IMPOSSIBLE
     ),
