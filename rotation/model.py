@@ -260,7 +260,7 @@ class Request:
 
     @property
     def mark(self) -> str | None:
-        """What is noted once it is carried out: the id with the role, since an incident may name one key after another."""
+        """What is noted once it is carried out: id and role, since an incident may name one key after another."""
         return f"{self.id}:{self.compromised}" if self.id and self.compromised else self.id
 
     def settled(self) -> Self:
