@@ -1,26 +1,16 @@
 """The simulator that every test of an adapter talks to, and the storage emulator for leases."""
 
 import os
-import secrets
-import shutil
-import socket
-import subprocess
-import time
-from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
 from simulator.client import ControlClient
 from simulator.running import Running
 from simulator.running import simulator as running_simulator
+from tests import emulator
 
-ROOT = Path(__file__).parent.parent
-AZURITE = ROOT / "node_modules/azurite/dist/src/azurite.js"
-AZURITE_FLAGS = ("--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
-PATIENCE = 30.0
 OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_")
 """How variables begin that would lead tests to a real Azure."""
 
@@ -77,42 +67,7 @@ def simulator(pytestconfig: pytest.Config) -> ControlClient:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[str]:
     """The connection string of an empty storage emulator."""
-    node = shutil.which("node")
-    if node is None or not AZURITE.exists():
+    if not emulator.installed():
         pytest.skip("Azurite is not installed: `make setup` installs it where there is Node.js")
-    key = b64encode(secrets.token_bytes(64)).decode()
-    blob, queue, table = (_free_port() for _ in range(3))
-    ports = ("--blobPort", str(blob), "--queuePort", str(queue), "--tablePort", str(table))
-    with subprocess.Popen(  # noqa: S603  our own command
-        [node, AZURITE, *AZURITE_FLAGS, *ports],
-        env={**os.environ, "AZURITE_ACCOUNTS": f"stlocal:{key}"},
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        try:
-            for port in (blob, queue):
-                _wait_for(port)
-            yield (
-                f"DefaultEndpointsProtocol=http;AccountName=stlocal;AccountKey={key};"
-                f"BlobEndpoint=http://127.0.0.1:{blob}/stlocal;QueueEndpoint=http://127.0.0.1:{queue}/stlocal"
-            )
-        finally:
-            process.terminate()
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    with emulator.azurite() as connection_string:
+        yield connection_string

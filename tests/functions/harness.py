@@ -56,6 +56,17 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An HTTP request as the host passes it on."""
+
+    method: str
+    route: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What an HTTP function answered."""
 
@@ -83,6 +94,12 @@ class Invocation:
     outputs: Mapping[str, list[str]] = field(default_factory=dict)
     """The queue messages by the parameter that they were set through."""
 
+    def answered(self) -> Answer:
+        """Return the HTTP answer; raises EscapedError where the host would answer 500."""
+        if self.answer is None:
+            raise EscapedError(self.error)
+        return self.answer
+
     @property
     def messages(self) -> list[str]:
         """The queue messages of all outputs."""
@@ -96,40 +113,28 @@ class App:
         self._library = library
         self.functions = functions
 
-    async def http(  # noqa: PLR0913  the parts of a request
-        self,
-        name: str,
-        method: str,
-        route: Mapping[str, str] | None = None,
-        *,
-        query: str = "",
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """Invoke an HTTP function; raises EscapedError where the host would answer 500."""
-        path = self.functions[name].trigger["route"].format(**(route or {}))
+    async def http(self, name: str, asked: Asked) -> Invocation:
+        """Invoke an HTTP function."""
+        path = self.functions[name].trigger["route"].format(**asked.route)
         data = SimpleNamespace(
-            method=method,
-            url=f"http://localhost/api/{path}" + (f"?{query}" if query else ""),
-            headers=dict(headers or {}),
-            params=dict(route or {}),
-            query=dict(parse_qsl(query)),
-            body=TypedData(bytes=body),
+            method=asked.method,
+            url=f"http://localhost/api/{path}" + (f"?{asked.query}" if asked.query else ""),
+            headers=dict(asked.headers),
+            params=dict(asked.route),
+            query=dict(parse_qsl(asked.query)),
+            body=TypedData(bytes=asked.body),
         )
-        done = await self.invoke(name, TypedData(http=data), {})
-        if done.answer is None:
-            raise EscapedError(done.error)
-        return done.answer
+        return await self.invoke(name, TypedData(http=data), {})
 
-    async def post(self, name: str, route: Mapping[str, str], body: object = None, **query: str) -> Answer:
-        """POST JSON to an HTTP function, or nothing."""
-        told = b"" if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json"} if told else {}
-        return await self.http(name, "POST", route, query=urlencode(query), body=told, headers=headers)
+    async def post(self, name: str, route: Mapping[str, str], body: object = None) -> Answer:
+        """POST JSON to an HTTP function, or bytes as they are, or nothing."""
+        told = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        done = await self.http(name, Asked("POST", route, body=told, headers={"content-type": "application/json"}))
+        return done.answered()
 
     async def get(self, name: str, **query: str) -> Answer:
         """GET from an HTTP function."""
-        return await self.http(name, "GET", query=urlencode(query))
+        return (await self.http(name, Asked("GET", query=urlencode(query)))).answered()
 
     async def timer(self, name: str, *, past_due: bool = False) -> Invocation:
         """Let a timer fire."""
@@ -166,9 +171,7 @@ class App:
             function_id=function.id,
             input_data=[ParameterBinding(name=function.trigger["name"], data=data)],
             trigger_metadata=metadata,
-            trace_context=SimpleNamespace(
-                trace_parent=f"00-{uuid4().hex}-{uuid4().hex[:16]}-01", trace_state="", attributes={}
-            ),
+            trace_context=SimpleNamespace(trace_parent=TRACE, trace_state="", attributes={}),
             retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
         )
         response = await self._library.invocation_request(request(invocation_request=told))

@@ -34,8 +34,6 @@ class Rules:
     attempts: int
     wait: int
     """Seconds until a message that failed is seen again."""
-    pause: int
-    """Seconds between two looks at an empty queue, at most."""
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -45,7 +43,6 @@ class Rules:
             batch=told["batchSize"],
             attempts=told["maxDequeueCount"],
             wait=_seconds(told["visibilityTimeout"]),
-            pause=_seconds(told["maxPollingInterval"]),
         )
 
 
