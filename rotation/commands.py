@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rotation import views
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
-from rotation.errors import BadInput, NotFound
+from rotation.errors import BadInput
 from rotation.fleet import Fleet, Survey, Watcher
 from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
 from rotation.report import Outcome, Report
@@ -63,7 +63,7 @@ class Selection:
     def of(self, survey: Survey, fleet: Fleet, request: Request) -> tuple[Sequence[Group], Sequence[Outcome]]:
         """The accounts to work on, and the outcomes that are known already."""
         if self.refs:
-            return named(survey, self.refs)
+            return survey.named(self.refs)
         if self.every:
             return survey.groups, survey.strays
         due, at_rest = fleet.sift(survey, request)
@@ -73,7 +73,7 @@ class Selection:
 async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Look at the accounts and say what a pass would do; changes nothing."""
     survey = await desk.fleet.survey()
-    groups, known = named(survey, refs) if refs else (survey.groups, survey.strays)
+    groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
     return views.planned(await _look(desk, survey, groups, known, Request(Trigger.OPERATOR)))
 
 
@@ -81,7 +81,7 @@ async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Say how the accounts stand, from the listing alone."""
     tools = desk.world.tools
     survey = await desk.fleet.survey()
-    groups, known = named(survey, refs) if refs else (survey.groups, survey.strays)
+    groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
     return views.standing(standings(groups, tools, survey.unseen), known, survey.problems, tools.clock.now())
 
 
@@ -129,21 +129,6 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
         group = Group(account, (*others, await tools.vaults[ref.vault].read(ref.name)))
         due = standings([group], tools)[0].due
     return views.enrolled(outcome, ref, due)
-
-
-def named(survey: Survey, refs: Collection[SecretRef]) -> tuple[Sequence[Group], Sequence[Outcome]]:
-    """The accounts that publish these secrets, and what is known of secrets that name no account.
-
-    A secret that is not found in a vault that could not be listed may still be there: the vault's error is raised.
-    """
-    try:
-        groups = survey.select(refs)
-    except NotFound:
-        for ref in refs:
-            if ref.vault in survey.problems:
-                raise survey.problems[ref.vault] from None
-        raise
-    return groups, [stray for stray in survey.strays if not set(refs).isdisjoint(stray.secrets)]
 
 
 async def _look(

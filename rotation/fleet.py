@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rotation import policy, tags
@@ -45,6 +45,20 @@ class Survey:
                 + "; `python -m rotation status` lists those that are, `enroll` adds one"
             )
         return groups
+
+    def named(self, refs: Collection[SecretRef]) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
+        """The accounts that publish these secrets, and what is known of secrets that name no account.
+
+        A secret that is not found in a vault that could not be listed may still be there: the vault's error is raised.
+        """
+        try:
+            groups = self.select(refs)
+        except NotFound:
+            for ref in refs:
+                if ref.vault in self.problems:
+                    raise self.problems[ref.vault] from None
+            raise
+        return groups, tuple(stray for stray in self.strays if not set(refs).isdisjoint(stray.secrets))
 
 
 class Fleet:

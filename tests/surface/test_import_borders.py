@@ -9,10 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-CORE = frozenset({"model", "tags", "policy", "errors", "report", "events", "durations", "formats"})
+CORE = frozenset(
+    {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders"}
+)
 ENGINE = frozenset({"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "status"})
 OUTER = frozenset(
-    {"settings", "clock", "wiring", "cli", "commands", "console", "views", "doctor", "__main__", "__init__"}
+    {
+        *("settings", "clock", "wiring", "__init__"),
+        *("triggers", "replies", "telemetry"),
+        *("cli", "commands", "console", "views", "doctor", "__main__"),
+    }
 )
 
 ALLOWED = {
@@ -22,6 +28,8 @@ ALLOWED = {
     "formats": {"model"},
     "tags": {"durations", "model"},
     "events": {"errors", "model"},
+    "messages": {"durations", "errors", "model", "tags"},
+    "orders": {"durations", "errors", "model", "tags"},
     "policy": {"durations", "model", "tags"},
     "report": {"errors", "model", "tags"},
     "ports": {"model"},

@@ -1,0 +1,102 @@
+"""The Azure Functions app: what starts a rotation, and nothing else; `rotation/triggers.py` has what is done then."""
+
+import asyncio
+import functools
+import os
+import typing
+from collections.abc import Awaitable, Callable, Coroutine
+
+import azure.functions as func
+
+from rotation import telemetry
+from rotation.replies import Reply
+from rotation.triggers import Triggers
+
+QUEUE = "rotation-work"
+STORAGE = "AzureWebJobsStorage"
+
+P = typing.ParamSpec("P")
+T = typing.TypeVar("T")
+
+telemetry.configure()
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+# The environment is handed over, not read: an app without settings starts, and each function says what is missing.
+triggers = Triggers(os.environ)
+
+
+def contained(handler: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[None, None, T]]:
+    """Let no cancellation escape: the worker would send no answer, and the host would wait until its own time limit."""
+
+    @functools.wraps(handler)
+    async def answering(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await handler(*args, **kwargs)
+        except asyncio.CancelledError:
+            raise RuntimeError("the invocation was cancelled; the next pass goes on from what it finds") from None
+
+    return answering
+
+
+# The library knows typing.List, and not list, as several messages.
+
+
+@app.timer_trigger(arg_name="timer", schedule="%ROTATION_SCHEDULE%", run_on_startup=False)
+@app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
+@contained
+async def sweep(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> None:  # noqa: UP006  see above
+    """Put every account that has something to do on the queue."""
+    work.set(await triggers.sweep(late=timer.past_due))
+
+
+@app.timer_trigger(arg_name="timer", schedule="%ROTATION_AUDIT_SCHEDULE%", run_on_startup=False)
+@app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
+@contained
+async def audit(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> None:  # noqa: UP006  see above
+    """Put every account on the queue, for a full look."""
+    work.set(await triggers.audit(late=timer.past_due))
+
+
+@app.event_grid_trigger(arg_name="event")
+@app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
+@contained
+async def near_expiry(event: func.EventGridEvent, work: func.Out[str]) -> None:
+    """Put the account of a secret that is about to expire on the queue."""
+    if message := await triggers.near_expiry(_content(event)):
+        work.set(message)
+
+
+@app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
+@contained
+async def rotate_account(message: func.QueueMessage) -> None:
+    """Work on one account; what waiting may help is raised, so that the queue delivers it again."""
+    await triggers.rotate_account(message.get_body(), message.dequeue_count)
+
+
+@app.route(route="rotate/{vault}/{secret}", methods=["POST"])
+@app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
+@contained
+async def rotate_now(req: func.HttpRequest, work: func.Out[str]) -> func.HttpResponse:
+    """Rotate the account of one secret while the caller waits."""
+    reply = await triggers.rotate_now(req.route_params, req.get_body())
+    if reply.message:
+        work.set(reply.message)
+    return _response(reply)
+
+
+@app.route(route="status", methods=["GET"])
+@contained
+async def status(req: func.HttpRequest) -> func.HttpResponse:
+    """Say how the accounts stand."""
+    return _response(await triggers.status(req.params))
+
+
+def _content(event: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
+    """The event as it was sent, as far as we read it; the library gives either schema, whatever is annotated."""
+    kind = event.type if isinstance(event, func.CloudEvent) else event.event_type
+    return {"id": event.id, "type": kind, "data": event.get_json()}
+
+
+def _response(reply: Reply) -> func.HttpResponse:
+    return func.HttpResponse(
+        reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.content_type
+    )

@@ -1,0 +1,156 @@
+"""Reads what somebody asks for over HTTP; every complaint is told at once."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from rotation import tags
+from rotation.durations import parse_duration
+from rotation.errors import BadInput
+from rotation.model import Role, SecretRef
+
+MAX_REASON = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A rotation that somebody asks for; what is None is left to the app."""
+
+    ref: SecretRef
+    compromised: Role | None = None
+    grace: timedelta | None = None
+    force: bool = False
+    dry_run: bool = False
+    reason: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which accounts a status is asked for, and whether they get a full look."""
+
+    vault: str | None = None
+    secret: str | None = None
+    deep: bool = False
+
+    def matches(self, ref: SecretRef) -> bool:
+        """Whether a secret is asked for."""
+        return self.vault in (None, ref.vault) and self.secret in (None, ref.name)
+
+
+def read_order(vault: str, secret: str, body: bytes) -> Order:
+    """Read `POST rotate/{vault}/{secret}` with its optional body; raises BadInput with a complaint per line."""
+    read = _Reader({**_members(body), "secret": f"{vault}/{secret}"})
+    ref = read("secret", SecretRef.parse, None)
+    compromised = read("compromised", _role, None)
+    grace = read("grace", parse_duration, None)
+    force = read.flag("force")
+    dry_run = read.flag("dry_run")
+    reason = read("reason", _reason, None)
+    request_id = read("request_id", tags.request_id, None)
+    if compromised and force:
+        read.complaints.append("force: compromised does not wait for the overlap anyway; leave out one of the two")
+    if read.has("grace") and not read.has("compromised", but=Role.IDLE):
+        read.complaints.append("grace: it goes with compromised, active or both; an idle key has no grace")
+    read.finish()
+    assert ref is not None  # noqa: S101  what is missing or wrong was complained of
+    return Order(
+        ref=ref,
+        compromised=compromised,
+        grace=grace,
+        force=force,
+        dry_run=dry_run,
+        reason=reason,
+        request_id=request_id,
+    )
+
+
+def read_question(query: Mapping[str, str]) -> Question:
+    """Read the query of `GET status`; raises BadInput with a complaint per line."""
+    read = _Reader({name: value for name, value in query.items() if name != "code"})  # that is the function key
+    vault = read("vault", lambda text: SecretRef.parse(f"{text}/any").vault, None)
+    secret = read("secret", lambda text: SecretRef.parse(f"any/{text}").name, None)
+    deep = read("deep", _said, default=False)
+    read.finish()
+    return Question(vault=vault, secret=secret, deep=deep)
+
+
+class _Reader:
+    """Takes one member after the other and remembers what is wrong with them."""
+
+    def __init__(self, members: Mapping[str, object]) -> None:
+        self._members = members
+        self._known: list[str] = []
+        self.complaints: list[str] = []
+
+    def __call__(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """Parse a text; a bad one is noted and read as the default, so that the others are looked at too."""
+        self._known.append(name)
+        value = self._members.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            self.complaints.append(f"{name}: it must be a text")
+            return default
+        try:
+            return parse(value)
+        except ValueError as complaint:
+            self.complaints.append(f"{name}: {complaint}")
+            return default
+
+    def flag(self, name: str) -> bool:
+        """Read true or false, which is false where nothing is said."""
+        self._known.append(name)
+        value = self._members.get(name)
+        if value is not None and not isinstance(value, bool):
+            self.complaints.append(f"{name}: it must be true or false")
+        return value is True
+
+    def has(self, name: str, but: str | None = None) -> bool:
+        """Whether something else is said there than `but`, right or wrong."""
+        return self._members.get(name) not in (None, but)
+
+    def finish(self) -> None:
+        """Raise BadInput if anything was wrong; a member that nobody knows was meant to do something."""
+        known = ", ".join(name for name in self._known)
+        strange = sorted(self._members.keys() - set(self._known))
+        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange]
+        if self.complaints:
+            raise BadInput("\n".join(self.complaints))
+
+
+def _members(body: bytes) -> Mapping[str, object]:
+    if not body.strip():
+        return {}
+    try:
+        members = json.loads(body)
+    # Not only what is no JSON: bytes that are no text, and lists in lists without end.
+    except (ValueError, RecursionError) as error:
+        raise BadInput("the body is not JSON") from error
+    if not isinstance(members, dict):
+        raise BadInput("the body is not a JSON object")
+    if "secret" in members:
+        raise BadInput("secret: it stands in the address")
+    return members
+
+
+def _role(text: str) -> Role:
+    if text not in set(Role):
+        raise ValueError(f"it must be one of {', '.join(Role)}")
+    return Role(text)
+
+
+def _reason(text: str) -> str:
+    if len(text) > MAX_REASON or not text.isprintable():
+        raise ValueError(f"it must be one line of up to {MAX_REASON} characters")
+    return text
+
+
+def _said(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("it must be true or false")
+    return text.lower() == "true"

@@ -1,0 +1,113 @@
+"""What a caller over HTTP is told: reports as JSON, and what went wrong as a problem document (RFC 9457)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from math import ceil
+from urllib.parse import urlencode
+
+from rotation.errors import (
+    BadInput,
+    BadSettings,
+    Busy,
+    CredentialUnavailable,
+    Forbidden,
+    NotFound,
+    NotYetTrue,
+    RotationError,
+    Throttled,
+    Transient,
+    Unexpected,
+)
+from rotation.model import Reason, SecretRef
+from rotation.report import Json, Outcome, Report
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+SOON = 60
+"""Seconds after which a caller may ask again; a lease that nobody renews has ended by then."""
+
+STATUS = (
+    (BadInput, HTTPStatus.BAD_REQUEST),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Busy, HTTPStatus.LOCKED),
+    (NotYetTrue, HTTPStatus.ACCEPTED),
+    (BadSettings, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Forbidden, HTTPStatus.BAD_GATEWAY),
+    (CredentialUnavailable, HTTPStatus.BAD_GATEWAY),
+    (Unexpected, HTTPStatus.INTERNAL_SERVER_ERROR),
+    (RotationError, HTTPStatus.CONFLICT),
+)
+"""Which error is which status; the first that fits counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer over HTTP, and the message that goes to the queue with it."""
+
+    status: int
+    document: Json
+    content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    message: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The body."""
+        return json.dumps(self.document, indent=2)
+
+
+def problem(error: RotationError, report: Report | None = None) -> Reply:
+    """Say what went wrong; a report, where there is one, tells what had been done before."""
+    status = _status(error)
+    return _problem(status, error.code, str(error), _retry_after(error, status), report)
+
+
+def reported(report: Report, ref: SecretRef) -> Reply:
+    """Tell what came of one account, with the status that its outcome deserves."""
+    outcome = report.outcomes[0]
+    if outcome.error is not None:
+        if _status(outcome.error) == HTTPStatus.ACCEPTED:
+            return accepted(report.to_json(), ref)
+        return problem(outcome.error, report)
+    if outcome.exit_code and outcome.verdict is not None:
+        status = HTTPStatus.CONFLICT if _needs_a_person(outcome) else HTTPStatus.SERVICE_UNAVAILABLE
+        pause = None if _needs_a_person(outcome) else SOON
+        return _problem(status, outcome.verdict.reason, outcome.verdict.because, pause, report)
+    return Reply(HTTPStatus.OK, report.to_json())
+
+
+def accepted(document: Json, ref: SecretRef) -> Reply:
+    """Say that it is not finished yet, and where to look."""
+    look = f"/api/status?{urlencode({'vault': ref.vault, 'secret': ref.name})}"
+    return Reply(HTTPStatus.ACCEPTED, {**document, "look": look}, headers={"Location": look, "Retry-After": str(SOON)})
+
+
+def _problem(status: HTTPStatus, code: str, detail: str, retry_after: int | None, report: Report | None) -> Reply:
+    complaints = detail.splitlines()
+    document: dict[str, object] = {"title": status.phrase, "status": status.value, "code": code, "detail": detail}
+    if len(complaints) > 1:
+        document["errors"] = complaints
+    if report is not None:
+        document["report"] = report.to_json()
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Reply(status, document, PROBLEM, headers)
+
+
+def _status(error: RotationError) -> HTTPStatus:
+    return next(status for kind, status in STATUS if isinstance(error, kind))
+
+
+def _retry_after(error: RotationError, status: HTTPStatus) -> int | None:
+    if isinstance(error, Throttled) and error.retry_after is not None:
+        return ceil(error.retry_after)
+    return SOON if status in (HTTPStatus.LOCKED, HTTPStatus.SERVICE_UNAVAILABLE) else None
+
+
+def _needs_a_person(outcome: Outcome) -> bool:
+    # Of a vault that could not be listed, its own error tells more; that is in the report.
+    unseen = outcome.verdict is not None and outcome.verdict.reason is Reason.VAULT_UNSEEN
+    return outcome.exit_code > 1 and not unseen

@@ -1,0 +1,359 @@
+"""What the six functions do, told apart from how the Functions runtime calls them.
+
+What a trigger hears is turned into work; only the worker and `rotate_now` touch an account, each for one account.
+Nothing is read, opened or imported from Azure before a function needs it, and what is open stays open with the process.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+from rotation import messages, orders, replies, tags, telemetry
+from rotation.clock import SystemClock
+from rotation.errors import BadInput, ChangedMeanwhile, NotFound, RotationError, Transient, Unexpected
+from rotation.events import read_event
+from rotation.fleet import Fleet, Survey
+from rotation.messages import Work
+from rotation.model import Action, Group, Reason, Request, SecretRef, Trigger, Verdict
+from rotation.orders import Order
+from rotation.ports import Clock
+from rotation.replies import Reply
+from rotation.report import Outcome, Report
+from rotation.settings import Settings
+from rotation.status import Standing, standings
+
+if TYPE_CHECKING:
+    # The Azure SDKs come with it, and a cold start does not wait for those.
+    from rotation.wiring import World
+
+PATIENCE = 200.0
+"""Seconds that a caller over HTTP is kept waiting; the platform hangs up after 230."""
+
+FRESH = timedelta(seconds=30)
+"""How long one listing serves the work of a process."""
+
+_EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
+"""Where ids of events that cannot stand in a tag are turned into ids that can."""
+
+T = TypeVar("T")
+
+
+class Triggers:
+    """The functions of one process."""
+
+    def __init__(
+        self, environment: Mapping[str, str], clock: Clock | None = None, *, patience: float = PATIENCE
+    ) -> None:
+        """Take note of where the settings are; they are read when the first function runs."""
+        self._environment = environment
+        self._clock = clock or SystemClock()
+        self._patience = patience
+        self._opening = asyncio.Lock()
+        self._opened: _Engine | None = None
+        self._held = AsyncExitStack()
+        self._going_on: set[asyncio.Task[Report]] = set()
+
+    async def sweep(self, *, late: bool = False) -> list[str]:
+        """Messages for the accounts that have something to do, after one listing pass that reads no values."""
+        return await _messages("sweep", lambda: self._list("sweep", late=late))
+
+    async def audit(self, *, late: bool = False) -> list[str]:
+        """Messages for all accounts."""
+        return await _messages("audit", lambda: self._list("audit", late=late))
+
+    async def near_expiry(self, event: Mapping[str, object]) -> str | None:
+        """A message for the secret that an event speaks of; None for what is not ours, in other vaults above all.
+
+        Nothing is contacted, so that Event Grid has its answer at once.
+        """
+
+        async def heard() -> list[str]:
+            announced = read_event(event)
+            if announced is None:
+                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=str(event.get("type")))
+                return []
+            ref = announced.occasion.ref
+            if ref.vault not in self._settings().vaults:
+                telemetry.ignored("near_expiry", "the vault is not one of ROTATION_VAULTS", secret=str(ref))
+                return []
+            identity = _recordable(announced.id or announced.occasion.version)
+            request = Request(Trigger.EVENT, identity, announced.occasion)
+            telemetry.event("event", kind=announced.kind, secret=str(ref), request_id=identity)
+            return [self._message((ref,), request)]
+
+        return next(iter(await _messages("near_expiry", heard)), None)
+
+    async def rotate_account(self, text: bytes, delivery: int | None = 1) -> None:
+        """Carry out one message; raises BadInput for one that cannot be read, and a Transient when waiting helps.
+
+        Whatever else goes wrong ends here with an event, and is met again by the next sweep.
+        """
+        try:
+            work = messages.read(text)
+        except BadInput as error:
+            telemetry.failed("rotate_account", error, delivery=delivery)
+            raise
+        try:
+            outcome = await self._carry_out(work, delivery)
+        except NotFound as error:
+            # Most events speak of secrets that nobody asked us to rotate.
+            telemetry.ignored("rotate_account", str(error), request_id=work.request.id)
+        except RotationError as error:
+            telemetry.failed("rotate_account", error, request_id=work.request.id, delivery=delivery)
+            if isinstance(error, Transient):
+                raise
+        except Exception as defect:  # noqa: BLE001  its text may hold anything, a key included
+            telemetry.failed("rotate_account", _unforeseen(defect), request_id=work.request.id, delivery=delivery)
+        else:
+            if isinstance(outcome.error, Transient):
+                # What caused it may quote what Azure said, and is not for the host's log.
+                raise outcome.error from None
+
+    async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
+        """Rotate the account of one secret while the caller waits, or let the queue see to it that it is done."""
+        return await _answered("rotate_now", lambda: self._rotate_now(route, body))
+
+    async def status(self, query: Mapping[str, str]) -> Reply:
+        """Tell how the accounts stand, from the listing alone or after a full look at each."""
+        return await _answered("status", lambda: self._status(query))
+
+    async def close(self) -> None:
+        """Let passes that go on come to their end, and close what is open; the host never does, tests do."""
+        await asyncio.gather(*self._going_on, return_exceptions=True)
+        await self._held.aclose()
+        self._opened = None
+
+    async def _list(self, function: str, *, late: bool) -> list[str]:
+        engine, started = await self._engine(), self._clock.now()
+        survey = await engine.fleet.survey()
+        groups, at_rest = survey.groups, 0
+        if function == "sweep":
+            groups, rest = engine.fleet.sift(survey, Request())
+            at_rest = len(rest)
+        for stray in survey.strays:
+            telemetry.attempt(function, stray)
+        counts = {
+            "vaults": sorted(engine.world.tools.vaults),
+            "accounts": len(survey.groups),
+            "queued": len(groups),
+            "at_rest": at_rest,
+            "strays": len(survey.strays),
+            "late": late,
+            "seconds": round((self._clock.now() - started).total_seconds(), 3),
+        }
+        telemetry.listed(function, counts, survey.problems)
+        return [self._message_for(group, started) for group in groups]
+
+    def _message_for(self, group: Group, asked: datetime) -> str:
+        request = Request(Trigger.SCHEDULE, str(uuid.uuid4()))
+        refs = tuple(secret.ref for secret in group.secrets)
+        return messages.write(Work(account=group.account, secrets=refs, request=request, asked=asked))
+
+    def _message(self, refs: tuple[SecretRef, ...], request: Request) -> str:
+        return messages.write(Work(secrets=refs, request=request, asked=self._clock.now()))
+
+    async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
+        vaults = self._settings().vaults
+        if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):
+            because = f"{', '.join(strange)}: outside of ROTATION_VAULTS"
+            outcome = Outcome(
+                account="" if work.account is None else str(work.account),
+                secrets=work.secrets,
+                verdict=Verdict(Action.REFUSE, Reason.NOT_ALLOWED, because),
+                request_id=work.request.id,
+                trigger=work.request.trigger,
+            )
+            telemetry.attempt("rotate_account", outcome, delivery=delivery)
+            return outcome
+        engine = await self._engine()
+        survey = await engine.listings.since(work.asked)
+        meant = _meant(survey, work)
+        if isinstance(meant, Outcome):
+            telemetry.attempt("rotate_account", meant, delivery=delivery)
+            return meant
+        report = await engine.rotate("rotate_account", survey, meant, work.request, delivery=delivery)
+        return report.outcomes[0]
+
+    async def _rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
+        order = orders.read_order(route.get("vault", ""), route.get("secret", ""), body)
+        settings, asked = self._settings(), self._clock.now()
+        if order.ref.vault not in settings.vaults:
+            raise NotFound(f"{order.ref.vault} is not one of ROTATION_VAULTS")
+        request = Request(
+            Trigger.OPERATOR,
+            order.request_id or str(uuid.uuid4()),
+            compromised=order.compromised,
+            grace=settings.grace if order.grace is None else order.grace,
+            force=order.force,
+        )
+        task = asyncio.create_task(self._serve(order, request))
+        # The task is not cancelled: a pass that is stopped between two writes would leave work to the next one.
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        await asyncio.wait([task], timeout=self._patience)
+        handed_over = messages.write(Work(secrets=(order.ref,), request=request, asked=asked))
+        if not task.done():
+            task.add_done_callback(_end_of_waiting)
+            telemetry.event("handed-over", secret=str(order.ref), request_id=request.id, dry_run=order.dry_run)
+            reply = replies.accepted({"request_id": request.id, "secret": str(order.ref)}, order.ref)
+        else:
+            reply = replies.reported(task.result(), order.ref)
+        # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
+        return (
+            replace(reply, message=handed_over) if reply.status == HTTPStatus.ACCEPTED and not order.dry_run else reply
+        )
+
+    async def _serve(self, order: Order, request: Request) -> Report:
+        engine = await self._engine()
+        survey = await engine.fleet.survey()
+        groups, strays = survey.named([order.ref])
+        if not groups:
+            return Report(strays, survey.problems)
+        if order.dry_run:
+            return await engine.fleet.plan(survey, groups, request)
+        return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
+
+    async def _status(self, query: Mapping[str, str]) -> Reply:
+        question = orders.read_question(query)
+        if question.vault is not None and question.vault not in self._settings().vaults:
+            raise NotFound(f"{question.vault} is not one of ROTATION_VAULTS")
+        engine = await self._engine()
+        survey = await engine.fleet.survey()
+        groups = [g for g in survey.groups if any(question.matches(s.ref) for s in g.secrets)]
+        strays = [o for o in survey.strays if any(map(question.matches, o.secrets))]
+        if question.secret is not None and not (groups or strays or survey.problems):
+            raise NotFound(f"{question.secret}: no managed secret of that name in the allowed vaults")
+        if question.deep:
+            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
+            document = replace(report, outcomes=(*report.outcomes, *strays)).to_json()
+        else:
+            stand = standings(groups, engine.world.tools, survey.unseen)
+            document = {
+                "accounts": [standing.to_json() for standing in stand],
+                "strays": [stray.to_json() for stray in strays],
+                "problems": Report(problems=survey.problems).to_json()["problems"],
+            }
+        return Reply(HTTPStatus.OK, {"at": tags.format_time(self._clock.now()), **document})
+
+    def _settings(self) -> Settings:
+        return Settings.from_environment(self._environment)
+
+    async def _engine(self) -> "_Engine":
+        """Open the engine once, on the event loop that all invocations share."""
+        async with self._opening:
+            if self._opened is None:
+                settings = self._settings()
+                from rotation.wiring import engine  # noqa: PLC0415  a cold start does not wait for the Azure SDKs
+
+                world = await self._held.enter_async_context(engine(settings, self._clock))
+                fleet = Fleet(world.tools, settings.concurrency)
+                self._opened = _Engine(world, fleet, _Listings(fleet, self._clock))
+            return self._opened
+
+
+class _Listings:
+    """Listings that passes share: one serves the work that was asked for before it, for as long as it is fresh.
+
+    Work tells which secrets published its account when it was asked for. One that was added since may hold the other
+    key, so a pass always begins with a listing; it is the price of a listing for all that arrives within `FRESH`.
+    """
+
+    def __init__(self, fleet: Fleet, clock: Clock) -> None:
+        self._fleet = fleet
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._last: tuple[datetime, datetime, Survey] | None = None
+
+    async def since(self, asked: datetime) -> Survey:
+        """A fresh listing that was begun after `asked`."""
+        async with self._lock:
+            if self._last is not None:
+                begun, ended, survey = self._last
+                if begun >= asked and self._clock.now() < ended + FRESH:
+                    return survey
+            begun, survey = self._clock.now(), await self._fleet.survey()
+            self._last = begun, self._clock.now(), survey
+            return survey
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What is open for the life of the process."""
+
+    world: "World"
+    fleet: Fleet
+    listings: _Listings
+
+    async def rotate(self, function: str, survey: Survey, group: Group, request: Request, **more: object) -> Report:
+        """One pass over one account, with its event."""
+        tools = self.world.tools
+        before = standings([group], tools, survey.unseen)[0]
+        days_left = _days_left(before, tools.clock.now())
+        report = await self.fleet.rotate(survey, [group], request)
+        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, **more)
+        return report
+
+
+def _meant(survey: Survey, work: Work) -> Group | Outcome:
+    """The account of a message as it is listed now, or the outcome of a secret that names no account."""
+    groups, strays = survey.named(work.secrets) if work.account is None else (survey.groups, ())
+    group = next((g for g in groups if work.account in (None, g.account)), None)
+    if group is not None and set(work.secrets) <= {secret.ref for secret in group.secrets}:
+        return group
+    if group is None and strays:
+        return strays[0]
+    for ref in work.secrets:
+        if ref.vault in survey.problems:
+            raise survey.problems[ref.vault] from None
+    raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
+
+
+def _end_of_waiting(task: asyncio.Task[Report]) -> None:
+    """Tell of a failure that no caller waits for any more."""
+    if not task.cancelled() and (error := task.exception()):
+        telemetry.failed("rotate_now", error if isinstance(error, RotationError) else _unforeseen(error))
+
+
+def _days_left(standing: Standing, now: datetime) -> int | None:
+    return None if standing.expires is None else (standing.expires - now).days
+
+
+def _recordable(identity: str) -> str:
+    """An id that may stand in a tag, always the same one for the same event."""
+    try:
+        return tags.request_id(identity)
+    except ValueError:
+        return str(uuid.uuid5(_EVENTS, identity))
+
+
+async def _messages(function: str, heard: Callable[[], Awaitable[list[str]]]) -> list[str]:
+    """What is to be put on the queue; what goes wrong is told, and ends here."""
+    try:
+        return await heard()
+    except RotationError as error:
+        telemetry.failed(function, error)
+    except Exception as defect:  # noqa: BLE001  its text may hold anything
+        telemetry.failed(function, _unforeseen(defect))
+    return []
+
+
+async def _answered(function: str, serve: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Answer; what goes wrong is a problem document."""
+    try:
+        return await serve()
+    except RotationError as error:
+        failure = error
+    except Exception as defect:  # noqa: BLE001  its text may hold anything
+        failure = _unforeseen(defect)
+    if not isinstance(failure, BadInput | NotFound):
+        telemetry.failed(function, failure)
+    return replies.problem(failure)
+
+
+def _unforeseen(defect: BaseException) -> Unexpected:
+    return Unexpected(f"unexpected {type(defect).__name__}; please report it")
