@@ -72,8 +72,8 @@ def read_order(vault: str, secret: str, body: bytes) -> Order:
 def read_question(query: Mapping[str, str]) -> Question:
     """Read the query of `GET status`; raises BadInput with a complaint per line."""
     read = _Reader({name: value for name, value in query.items() if name != "code"})  # that is the function key
-    vault = read("vault", lambda text: SecretRef.parse(f"{text}/any").vault, None)
-    secret = read("secret", lambda text: SecretRef.parse(f"any/{text}").name, None)
+    vault = read("vault", _vault, None)
+    secret = read("secret", _secret, None)
     deep = read("deep", _said, default=False)
     read.finish()
     return Question(vault=vault, secret=secret, deep=deep)
@@ -136,6 +136,20 @@ def _members(body: bytes) -> Mapping[str, object]:
     if "secret" in members:
         raise BadInput("secret: it stands in the address")
     return members
+
+
+def _vault(text: str) -> str:
+    try:
+        return SecretRef.parse(f"{text}/any").vault
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not the name of a vault") from error
+
+
+def _secret(text: str) -> str:
+    try:
+        return SecretRef.parse(f"any/{text}").name
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not the name of a secret") from error
 
 
 def _role(text: str) -> Role:

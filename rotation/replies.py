@@ -62,8 +62,7 @@ class Reply:
 
 def problem(error: RotationError, report: Report | None = None) -> Reply:
     """Say what went wrong; a report, where there is one, tells what had been done before."""
-    status = _status(error)
-    return _problem(status, error.code, str(error), _retry_after(error, status), report)
+    return _problem(_status(error), error.code, str(error), _retry_after(error), report)
 
 
 def reported(report: Report, ref: SecretRef) -> Reply:
@@ -101,10 +100,10 @@ def _status(error: RotationError) -> HTTPStatus:
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
-def _retry_after(error: RotationError, status: HTTPStatus) -> int | None:
+def _retry_after(error: RotationError) -> int | None:
     if isinstance(error, Throttled) and error.retry_after is not None:
         return ceil(error.retry_after)
-    return SOON if status in (HTTPStatus.LOCKED, HTTPStatus.SERVICE_UNAVAILABLE) else None
+    return SOON if isinstance(error, Transient) else None
 
 
 def _needs_a_person(outcome: Outcome) -> bool:

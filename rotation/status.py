@@ -8,7 +8,7 @@ from rotation import policy
 from rotation.model import Action, Facts, Group, Publication, Request, SecretRef, Slot, Verdict
 from rotation.observe import glance
 from rotation.ports import Tools
-from rotation.report import Json, verdict_to_json
+from rotation.report import Json, Report, verdict_to_json
 from rotation.tags import format_time
 
 
@@ -78,6 +78,17 @@ class Standing:
 def standings(groups: Iterable[Group], tools: Tools, unseen: tuple[str, ...] = ()) -> tuple[Standing, ...]:
     """Tell how each account stands, without reading a value or asking an account."""
     return tuple(_standing(group, tools, unseen) for group in groups)
+
+
+def overview(accounts: Iterable[Standing], rest: Report, now: datetime) -> Json:
+    """Return what `status` answers to scripts; `rest` are secrets that name no account, and vaults out of reach."""
+    known = rest.to_json()
+    return {
+        "at": format_time(now),
+        "accounts": [standing.to_json() for standing in accounts],
+        "strays": known["accounts"],
+        "problems": known["problems"],
+    }
 
 
 def _standing(group: Group, tools: Tools, unseen: tuple[str, ...]) -> Standing:

@@ -6,26 +6,27 @@ Nothing is read, opened or imported from Azure before a function needs it, and w
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from rotation import messages, orders, replies, tags, telemetry
+from rotation import calls, messages, orders, replies, tags, telemetry
 from rotation.clock import SystemClock
-from rotation.errors import BadInput, ChangedMeanwhile, NotFound, RotationError, Transient, Unexpected
+from rotation.errors import BadInput, ChangedMeanwhile, NotFound, RotationError, Transient, Unavailable, Unexpected
 from rotation.events import read_event
 from rotation.fleet import Fleet, Survey
+from rotation.listings import Listings
 from rotation.messages import Work
 from rotation.model import Action, Group, Reason, Request, SecretRef, Trigger, Verdict
-from rotation.orders import Order
+from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
-from rotation.report import Outcome, Report
+from rotation.report import Json, Outcome, Report
 from rotation.settings import Settings
-from rotation.status import Standing, standings
+from rotation.status import Standing, overview, standings
 
 if TYPE_CHECKING:
     # The Azure SDKs come with it, and a cold start does not wait for those.
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 200.0
 """Seconds that a caller over HTTP is kept waiting; the platform hangs up after 230."""
-
-FRESH = timedelta(seconds=30)
-"""How long one listing serves the work of a process."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -130,23 +128,25 @@ class Triggers:
 
     async def _list(self, function: str, *, late: bool) -> list[str]:
         engine, started = await self._engine(), self._clock.now()
-        survey = await engine.fleet.survey()
+        with calls.counted() as made:
+            survey = await engine.fleet.survey()
         groups, at_rest = survey.groups, 0
         if function == "sweep":
             groups, rest = engine.fleet.sift(survey, Request())
             at_rest = len(rest)
         for stray in survey.strays:
             telemetry.attempt(function, stray)
-        counts = {
+        fields = {
             "vaults": sorted(engine.world.tools.vaults),
             "accounts": len(survey.groups),
             "queued": len(groups),
             "at_rest": at_rest,
             "strays": len(survey.strays),
             "late": late,
+            "calls": made.number,
             "seconds": round((self._clock.now() - started).total_seconds(), 3),
         }
-        telemetry.listed(function, counts, survey.problems)
+        telemetry.listed(function, fields, survey.problems)
         return [self._message_for(group, started) for group in groups]
 
     def _message_for(self, group: Group, asked: datetime) -> str:
@@ -191,22 +191,26 @@ class Triggers:
             grace=settings.grace if order.grace is None else order.grace,
             force=order.force,
         )
-        task = asyncio.create_task(self._serve(order, request))
-        # The task is not cancelled: a pass that is stopped between two writes would leave work to the next one.
+        reply = await self._while_waited_for(self._serve(order, request), order, request)
+        if reply.status != HTTPStatus.ACCEPTED or order.dry_run:
+            return reply
+        # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
+        return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
+
+    async def _while_waited_for(self, serving: Coroutine[None, None, Report], order: Order, request: Request) -> Reply:
+        """Answer with the report, or, when that takes too long, that the pass goes on.
+
+        It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
+        """
+        task = asyncio.create_task(serving)
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         await asyncio.wait([task], timeout=self._patience)
-        handed_over = messages.write(Work(secrets=(order.ref,), request=request, asked=asked))
-        if not task.done():
-            task.add_done_callback(_end_of_waiting)
-            telemetry.event("handed-over", secret=str(order.ref), request_id=request.id, dry_run=order.dry_run)
-            reply = replies.accepted({"request_id": request.id, "secret": str(order.ref)}, order.ref)
-        else:
-            reply = replies.reported(task.result(), order.ref)
-        # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
-        return (
-            replace(reply, message=handed_over) if reply.status == HTTPStatus.ACCEPTED and not order.dry_run else reply
-        )
+        if task.done():
+            return replies.reported(task.result(), order.ref)
+        task.add_done_callback(_end_of_waiting)
+        telemetry.event("handed-over", secret=str(order.ref), request_id=request.id, dry_run=order.dry_run)
+        return replies.accepted({"request_id": request.id, "secret": str(order.ref)}, order.ref)
 
     async def _serve(self, order: Order, request: Request) -> Report:
         engine = await self._engine()
@@ -222,23 +226,24 @@ class Triggers:
         question = orders.read_question(query)
         if question.vault is not None and question.vault not in self._settings().vaults:
             raise NotFound(f"{question.vault} is not one of ROTATION_VAULTS")
+        try:
+            async with asyncio.timeout(self._patience):
+                return Reply(HTTPStatus.OK, await self._standing(question))
+        except TimeoutError:
+            raise Unavailable("it would take too long to look at so many accounts; name a vault or a secret") from None
+
+    async def _standing(self, question: Question) -> Json:
         engine = await self._engine()
         survey = await engine.fleet.survey()
         groups = [g for g in survey.groups if any(question.matches(s.ref) for s in g.secrets)]
-        strays = [o for o in survey.strays if any(map(question.matches, o.secrets))]
+        strays = tuple(o for o in survey.strays if any(map(question.matches, o.secrets)))
         if question.secret is not None and not (groups or strays or survey.problems):
             raise NotFound(f"{question.secret}: no managed secret of that name in the allowed vaults")
         if question.deep:
             report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
-            document = replace(report, outcomes=(*report.outcomes, *strays)).to_json()
-        else:
-            stand = standings(groups, engine.world.tools, survey.unseen)
-            document = {
-                "accounts": [standing.to_json() for standing in stand],
-                "strays": [stray.to_json() for stray in strays],
-                "problems": Report(problems=survey.problems).to_json()["problems"],
-            }
-        return Reply(HTTPStatus.OK, {"at": tags.format_time(self._clock.now()), **document})
+            return replace(report, outcomes=(*report.outcomes, *strays)).to_json()
+        stand = standings(groups, engine.world.tools, survey.unseen)
+        return overview(stand, Report(strays, survey.problems), self._clock.now())
 
     def _settings(self) -> Settings:
         return Settings.from_environment(self._environment)
@@ -252,33 +257,8 @@ class Triggers:
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
                 fleet = Fleet(world.tools, settings.concurrency)
-                self._opened = _Engine(world, fleet, _Listings(fleet, self._clock))
+                self._opened = _Engine(world, fleet, Listings(fleet, self._clock))
             return self._opened
-
-
-class _Listings:
-    """Listings that passes share: one serves the work that was asked for before it, for as long as it is fresh.
-
-    Work tells which secrets published its account when it was asked for. One that was added since may hold the other
-    key, so a pass always begins with a listing; it is the price of a listing for all that arrives within `FRESH`.
-    """
-
-    def __init__(self, fleet: Fleet, clock: Clock) -> None:
-        self._fleet = fleet
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._last: tuple[datetime, datetime, Survey] | None = None
-
-    async def since(self, asked: datetime) -> Survey:
-        """A fresh listing that was begun after `asked`."""
-        async with self._lock:
-            if self._last is not None:
-                begun, ended, survey = self._last
-                if begun >= asked and self._clock.now() < ended + FRESH:
-                    return survey
-            begun, survey = self._clock.now(), await self._fleet.survey()
-            self._last = begun, self._clock.now(), survey
-            return survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,15 +267,16 @@ class _Engine:
 
     world: "World"
     fleet: Fleet
-    listings: _Listings
+    listings: Listings
 
     async def rotate(self, function: str, survey: Survey, group: Group, request: Request, **more: object) -> Report:
         """One pass over one account, with its event."""
         tools = self.world.tools
         before = standings([group], tools, survey.unseen)[0]
         days_left = _days_left(before, tools.clock.now())
-        report = await self.fleet.rotate(survey, [group], request)
-        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, **more)
+        with calls.counted() as made:
+            report = await self.fleet.rotate(survey, [group], request)
+        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, calls=made.number, **more)
         return report
 
 

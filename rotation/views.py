@@ -8,7 +8,7 @@ from rotation.errors import RotationError
 from rotation.model import AccountId, Action, Reason, SecretRef
 from rotation.report import Outcome, Report, Step
 from rotation.rotate import REPAIRS
-from rotation.status import Standing
+from rotation.status import Standing, overview
 from rotation.tags import format_time
 
 SET_ASIDE = frozenset({Reason.PAUSED, Reason.DISABLED})
@@ -99,12 +99,7 @@ def standing(
     # Where only an unseen vault is in the way, the vault's own error tells whether waiting helps.
     blocked = [*strays, *(s for s in accounts if s.needs_a_person and s.verdict.reason is not Reason.VAULT_UNSEEN)]
     codes = [3 for _ in blocked] + [error.exit_code for error in problems.values()]
-    document = {
-        "at": format_time(now),
-        "accounts": [s.to_json() for s in accounts],
-        "strays": [o.to_json() for o in strays],
-        "problems": _problems(problems),
-    }
+    document = overview(accounts, Report(tuple(strays), problems), now)
     return Answer(document, parts, max(codes, default=0))
 
 
@@ -179,10 +174,6 @@ def _failures(report: Report) -> list[Listing]:
 def _vaults(problems: Mapping[str, RotationError]) -> list[Listing]:
     rows = [(vault, f"failed: {error.code}", str(error)) for vault, error in sorted(problems.items())]
     return [Listing(("Vault", "Result", "What to do"), rows, "Vaults that could not be listed")]
-
-
-def _problems(problems: Mapping[str, RotationError]) -> object:
-    return Report(problems=problems).to_json()["problems"]
 
 
 def _counts(report: Report) -> str:

@@ -11,6 +11,7 @@ from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import AsyncRetryPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
+from rotation import calls
 from rotation.cloud.clouds import Cloud
 from rotation.cloud.credential import open_credential
 from rotation.ports import Clock
@@ -99,6 +100,7 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 
     It repeats an idempotent request after these two errors only, so they leave under their parent's name.
     """
+    calls.count()
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:

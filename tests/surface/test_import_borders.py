@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[2]
 CORE = frozenset(
     {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders"}
 )
-ENGINE = frozenset({"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "status"})
+ENGINE = frozenset({"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "status", "listings"})
 OUTER = frozenset(
     {
-        *("settings", "clock", "wiring", "__init__"),
+        *("settings", "clock", "calls", "wiring", "__init__"),
         *("triggers", "replies", "telemetry"),
         *("cli", "commands", "console", "views", "doctor", "__main__"),
     }
@@ -39,6 +39,7 @@ ALLOWED = {
     "rotate": {"act", "errors", "model", "observe", "policy", "ports", "report"},
     "fleet": {"concurrency", "errors", "model", "observe", "policy", "ports", "report", "rotate", "tags"},
     "enroll": {"errors", "fleet", "formats", "model", "observe", "policy", "ports", "report", "tags"},
+    "listings": {"fleet", "ports"},
     "status": {"model", "observe", "policy", "ports", "report", "tags"},
 }
 """What each module of the core and the engine may import of ours."""
