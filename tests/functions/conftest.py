@@ -1,5 +1,6 @@
 """The app in the real worker library, over the simulator and the storage emulator."""
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,27 +9,27 @@ import pytest
 import pytest_asyncio
 
 from simulator.client import ControlClient
+from tests.functions.estate import VAULTS, estate
 from tests.functions.harness import OLD, OLD_PYTHON, App, load
 from tests.functions.host import Listener, Queues, Rules, queues
-from tests.integration.estates import one_account
 
 ROOT = Path(__file__).parents[2]
-VAULTS = "kv-one,kv-two"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def loaded() -> App:
+async def loaded() -> AsyncIterator[App]:
     """The app of this repository, indexed; its clients live on the loop of the session."""
     if OLD_PYTHON:
         pytest.skip(OLD)
-    return await load(ROOT)
+    yield await load(ROOT)
+    await sys.modules["function_app"].triggers.close()
 
 
 @pytest.fixture
 def settings(azurite: str) -> Iterator[None]:
     """The app settings; the app reads them when it is first needed, and every test here has the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROTATION_VAULTS", VAULTS)
+        patch.setenv("ROTATION_VAULTS", ",".join(VAULTS))
         patch.setenv("AzureWebJobsStorage", azurite)
         yield
 
@@ -37,11 +38,11 @@ def settings(azurite: str) -> Iterator[None]:
 def app(loaded: App, settings: None, simulator: ControlClient) -> App:
     """The app with its settings, over one storage account that is due."""
     del settings
-    simulator.reset(one_account("storage"))
+    simulator.reset(estate())
     return loaded
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def work(azurite: str) -> AsyncIterator[Queues]:
     """Its queues, empty."""
     async with queues(azurite) as found:

@@ -11,13 +11,16 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from azure.core.exceptions import ResourceExistsError
-from azure.storage.queue import QueueMessage
-from azure.storage.queue.aio import QueueClient
 
 from tests.functions.harness import App, Invocation
+
+if TYPE_CHECKING:
+    # It imports aiohttp, which reads the trusted certificates then: too early while conftest files are read.
+    from azure.storage.queue import QueueMessage
+    from azure.storage.queue.aio import QueueClient
 
 WORKER = "rotate_account"
 QUEUE = "rotation-work"
@@ -58,7 +61,7 @@ class Attempt:
 class Queues:
     """The work queue and its poison queue; messages are encoded as the host does it unless they are `raw`."""
 
-    def __init__(self, work: QueueClient, poison: QueueClient) -> None:
+    def __init__(self, work: "QueueClient", poison: "QueueClient") -> None:
         self.work = work
         self.poison = poison
 
@@ -108,7 +111,7 @@ class Listener:
             attempts += done
         return attempts
 
-    async def _attempt(self, message: QueueMessage) -> Attempt:
+    async def _attempt(self, message: "QueueMessage") -> Attempt:
         text, count = _decoded(message), message.dequeue_count or 0
         if text is None:
             await self._give_up(message)
@@ -123,7 +126,7 @@ class Listener:
             await self._queues.work.update_message(message, visibility_timeout=self._rules.wait)
         return Attempt(text, count, done)
 
-    async def _give_up(self, message: QueueMessage) -> None:
+    async def _give_up(self, message: "QueueMessage") -> None:
         await self._queues.poison.send_message(message.content, time_to_live=FOREVER)
         await self._queues.work.delete_message(message)
 
@@ -131,6 +134,8 @@ class Listener:
 @asynccontextmanager
 async def queues(connection_string: str) -> AsyncIterator[Queues]:
     """The queues of the app in a storage account, made where they are missing."""
+    from azure.storage.queue.aio import QueueClient  # noqa: PLC0415  see above
+
     async with (
         QueueClient.from_connection_string(connection_string, QUEUE) as work,
         QueueClient.from_connection_string(connection_string, f"{QUEUE}-poison") as poison,
@@ -140,7 +145,7 @@ async def queues(connection_string: str) -> AsyncIterator[Queues]:
         yield Queues(work, poison)
 
 
-async def _make(queue: QueueClient) -> None:
+async def _make(queue: "QueueClient") -> None:
     try:
         await queue.create_queue()
     except ResourceExistsError:
@@ -151,7 +156,7 @@ def _encoded(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-def _decoded(message: QueueMessage) -> str | None:
+def _decoded(message: "QueueMessage") -> str | None:
     """The text of a message; None when it is not encoded as `messageEncoding` says."""
     try:
         return b64decode(message.content, validate=True).decode()

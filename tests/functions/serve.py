@@ -15,15 +15,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
-from azure.identity.aio import DefaultAzureCredential
-from azure.keyvault.secrets.aio import SecretClient
 
 from rotation.clock import SystemClock
 from simulator.client import ControlClient
 from tests import emulator
+from tests.functions.events import current_version, event_grid
 from tests.functions.harness import OLD, OLD_PYTHON, App, Asked, Function, Invocation, load
 from tests.functions.host import Listener, Queues, Rules, queues
 from tests.functions.ncrontab import Schedule
@@ -134,7 +132,7 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
         for timer in host.triggered_by("timerTrigger"):
             schedule = os.environ[timer.trigger["schedule"].strip("%")]
             running.append(tasks.create_task(host.keep_firing(timer.name, Schedule.parse(schedule))))
-        await _explain(port, azure)
+        _explain(port, azure)
         await stop.wait()
         for task in running:
             task.cancel()
@@ -149,9 +147,9 @@ async def _listen(listener: Listener) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _explain(port: int, azure: ControlClient) -> None:
+def _explain(port: int, azure: ControlClient) -> None:
     here = f"http://127.0.0.1:{port}"
-    event = json.dumps(await _event(azure), indent=None)
+    event = json.dumps(_event(azure))
     print(  # noqa: T201  what a person asked for
         f"""serve: {here}, over a simulated Azure; no function keys are asked for; Ctrl+C ends it
 
@@ -165,26 +163,10 @@ async def _explain(port: int, azure: ControlClient) -> None:
     )
 
 
-async def _event(azure: ControlClient) -> dict[str, Any]:
+def _event(azure: ControlClient) -> dict[str, Any]:
     """A near-expiry event for the current version of a secret."""
     row = next(row for row in azure.verdict() if row["account"].startswith("batch"))
-    url = next(url for url in os.environ["ROTATION_VAULTS"].split(",") if row["vault"] in url)
-    async with DefaultAzureCredential() as credential, SecretClient(url, credential) as vault:
-        found = await vault.get_secret(row["secret"])
-    return {
-        "id": "1",
-        "eventType": "Microsoft.KeyVault.SecretNearExpiry",
-        "subject": row["secret"],
-        "eventTime": SystemClock().now().isoformat(),
-        "dataVersion": "1",
-        "data": {
-            "Id": found.id,
-            "VaultName": urlsplit(url).netloc.split(".")[0],
-            "ObjectType": "Secret",
-            "ObjectName": row["secret"],
-            "Version": found.properties.version,
-        },
-    }
+    return event_grid(row["vault"], row["secret"], current_version(row["vault"], row["secret"]))
 
 
 def main() -> None:

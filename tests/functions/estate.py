@@ -1,0 +1,15 @@
+"""The estate of these tests: one account and the two vaults that the app is allowed."""
+
+from typing import Any
+
+from tests.integration.estates import one_account
+
+VAULTS = ("kv-one", "kv-two")
+
+
+def estate(service: str = "storage", publications: int = 1, **told: Any) -> dict[str, Any]:
+    """One account, due unless told otherwise; a vault that could not be listed would forbid to regenerate."""
+    found = one_account(service, publications, **told)
+    missing = set(VAULTS) - {vault["name"] for vault in found["vaults"]}
+    empty = [{"name": name, "resource_group": "rg-one", "secrets": []} for name in missing]
+    return {**found, "vaults": [*found["vaults"], *empty]}

@@ -1,0 +1,55 @@
+"""What the host is told about the functions."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.harness import App
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+QUEUE = {"type": "queue", "direction": "OUT", "queueName": "rotation-work", "connection": "AzureWebJobsStorage"}
+HTTP = {"type": "http", "direction": "OUT"}
+BINDINGS: dict[str, list[dict[str, Any]]] = {
+    "sweep": [
+        {"type": "timerTrigger", "direction": "IN", "schedule": "%ROTATION_SCHEDULE%", "runOnStartup": False},
+        QUEUE,
+    ],
+    "audit": [
+        {"type": "timerTrigger", "direction": "IN", "schedule": "%ROTATION_AUDIT_SCHEDULE%", "runOnStartup": False},
+        QUEUE,
+    ],
+    "near_expiry": [{"type": "eventGridTrigger", "direction": "IN"}, QUEUE],
+    "rotate_now": [
+        {
+            "type": "httpTrigger",
+            "direction": "IN",
+            "methods": ["POST"],
+            "authLevel": "FUNCTION",
+            "route": "rotate/{vault}/{secret}",
+        },
+        QUEUE,
+        HTTP,
+    ],
+    "status": [
+        {"type": "httpTrigger", "direction": "IN", "methods": ["GET"], "authLevel": "FUNCTION", "route": "status"},
+        HTTP,
+    ],
+    "rotate_account": [{**QUEUE, "type": "queueTrigger", "direction": "IN"}],
+}
+
+
+async def test_there_are_six_functions(loaded: App) -> None:
+    """No more and no fewer."""
+    assert BINDINGS.keys() == loaded.functions.keys()
+
+
+@pytest.mark.parametrize("name", BINDINGS)
+async def test_each_function_has_its_bindings(loaded: App, name: str) -> None:
+    """Trigger, outputs and their settings are those that the host reads; parameters may be called anything."""
+    found = [{k: v for k, v in binding.items() if k != "name"} for binding in loaded.functions[name].bindings]
+    assert sorted(BINDINGS[name], key=_type) == sorted(found, key=_type)
+
+
+def _type(binding: dict[str, Any]) -> str:
+    return str(binding["type"])

@@ -1,0 +1,337 @@
+"""Each trigger with what it may hear, good and bad, through the real worker library."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from simulator.client import ControlClient
+from tests.functions.estate import estate
+from tests.functions.events import cloud_event, current_version, event_grid, quirky
+from tests.functions.harness import App
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ONE = {"vault": "kv-one", "secret": "secret-0"}
+MESSAGE = {
+    "version": 1,
+    "asked": "2026-01-02T03:04:05+00:00",
+    "account": None,
+    "secrets": ["kv-one/secret-0"],
+    "request": {
+        "trigger": "schedule",
+        "id": "request-one",
+        "occasion": None,
+        "compromised": None,
+        "grace": "PT15M",
+        "force": False,
+    },
+}
+
+
+def slots(simulator: ControlClient) -> list[str]:
+    """The slots that are published, after checking that every published key opens its account."""
+    rows = simulator.verdict()
+    assert [] == [row for row in rows if not row["opens"]]
+    return [row["slot"] for row in rows]
+
+
+def told(caplog: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
+    """The events of this name that the app logged."""
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "rotation"]
+    return [line for line in lines if line["event"] == f"rotation.{name}"]
+
+
+def changes(simulator: ControlClient) -> list[str]:
+    """The requests that changed something."""
+    return [
+        f"{entry['method']} {entry['path']}"
+        for entry in simulator.journal()
+        if entry["method"] in ("PUT", "PATCH") or "/regenerate" in entry["path"].lower()
+    ]
+
+
+@pytest.mark.parametrize("past_due", [False, True])
+async def test_a_sweep_asks_for_what_is_due_and_reads_no_value(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, *, past_due: bool
+) -> None:
+    """One message with all publications of the account; nothing but listings was asked for."""
+    simulator.reset(estate(publications=3))
+    done = await app.timer("sweep", past_due=past_due)
+
+    assert done.error is None
+    (message,) = map(json.loads, done.messages)
+    assert ["kv-one/secret-0", "kv-one/secret-1", "kv-two/secret-2"] == sorted(message["secrets"])
+    assert 1 == message["version"]
+    assert {"/secrets"} == {entry["path"].rstrip("/") for entry in simulator.journal() if not entry["sign_in"]}
+    (event,) = told(caplog, "sweep")
+    assert (1, 1, past_due) == (event["accounts"], event["queued"], event["late"])
+
+
+async def test_a_sweep_leaves_fresh_accounts_alone(app: App, simulator: ControlClient) -> None:
+    """No message, and no error for setting none."""
+    simulator.reset(estate(created="P5D", expires="P85D"))
+    done = await app.timer("sweep")
+    assert (None, []) == (done.error, done.messages)
+
+
+async def test_an_audit_asks_for_every_account(app: App, simulator: ControlClient) -> None:
+    """Fresh ones too."""
+    simulator.reset(estate(created="P5D", expires="P85D"))
+    done = await app.timer("audit")
+    assert (None, 1) == (done.error, len(done.messages))
+
+
+async def test_a_sweep_over_a_broken_vault_still_sees_the_other(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The vault that could not be listed is named, and the invocation succeeds."""
+    simulator.reset(estate(publications=3))
+    simulator.firewall("kv-two", closed=True)
+    done = await app.timer("sweep")
+
+    assert done.error is None
+    assert ["kv-two"] == [event["vault"] for event in told(caplog, "failed")]
+
+
+@pytest.mark.parametrize("make", [event_grid, cloud_event, quirky], ids=["event grid", "cloudevents", "quirks"])
+async def test_an_event_becomes_a_message(app: App, simulator: ControlClient, make: Any) -> None:
+    """The message names secret and version, whatever the schema; nothing was contacted."""
+    done = await app.event("near_expiry", make("kv-one", "secret-0", "0123456789abcdef0123456789abcdef"))
+
+    assert done.error is None
+    (message,) = map(json.loads, done.messages)
+    occasion = {"secret": "kv-one/secret-0", "version": "0123456789abcdef0123456789abcdef"}
+    assert occasion == message["request"]["occasion"]
+    assert [] == simulator.journal()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"eventType": "Microsoft.KeyVault.CertificateNearExpiry"},
+        {"eventType": "Microsoft.Storage.BlobCreated", "data": {"api": "PutBlob"}},
+        {"data": {"VaultName": "kv-elsewhere", "ObjectName": "secret-0", "Version": "0"}},
+    ],
+    ids=["certificate", "another service", "another vault"],
+)
+async def test_an_event_that_is_not_ours_is_ignored(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+) -> None:
+    """It succeeds, so that it is not delivered again, says why in the log, and contacts no vault."""
+    done = await app.event("near_expiry", {**event_grid("kv-one", "secret-0", "0"), **change})
+
+    assert (None, []) == (done.error, done.messages)
+    assert 1 == len(told(caplog, "ignored"))
+    assert [] == simulator.journal()
+
+
+@pytest.mark.parametrize("data", [None, {}, {"VaultName": "kv-one"}, "text"], ids=["none", "empty", "half", "text"])
+async def test_an_event_that_cannot_be_read_is_told(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, data: object
+) -> None:
+    """Delivering it again would not help, so it is logged as failed and done with."""
+    done = await app.event("near_expiry", {**event_grid("kv-one", "secret-0", "0"), "data": data})
+
+    assert (None, []) == (done.error, done.messages)
+    assert ["bad-input"] == [event["error"] for event in told(caplog, "failed")]
+    assert [] == simulator.journal()
+
+
+async def test_rotate_now_answers_with_the_report(app: App, simulator: ControlClient) -> None:
+    """200 and the report of the command line; the slot is the other one."""
+    answer = await app.post("rotate_now", ONE)
+
+    assert (200, "application/json") == (answer.status, answer.content_type)
+    (account,) = answer.json()["accounts"]
+    assert ("changed", ["rotate"]) == (account["status"], [step["action"] for step in account["steps"]])
+    assert ["key2"] == slots(simulator)
+
+
+async def test_the_same_request_id_rotates_once(app: App, simulator: ControlClient) -> None:
+    """Repeated although it insists, the request finds itself in the tags."""
+    order = {"force": True, "request_id": "incident-one"}
+    answers = [await app.post("rotate_now", ONE, order) for _ in range(3)]
+
+    assert [200] * 3 == [answer.status for answer in answers]
+    assert ["changed", "left", "left"] == [answer.json()["accounts"][0]["status"] for answer in answers]
+    assert 1 == sum("regenerate" in change for change in changes(simulator))
+    assert ["key2"] == slots(simulator)
+
+
+async def test_a_dry_run_changes_nothing(app: App, simulator: ControlClient) -> None:
+    """It says what would be done."""
+    answer = await app.post("rotate_now", ONE, {"dry_run": True})
+
+    assert (200, "planned") == (answer.status, answer.json()["accounts"][0]["status"])
+    assert [] == changes(simulator)
+
+
+async def test_a_leaked_key_stops_working_at_once(app: App, simulator: ControlClient) -> None:
+    """Compromised without grace: both keys are new."""
+    before = simulator.account("stone")
+    answer = await app.post("rotate_now", ONE, {"compromised": "active", "grace": "PT0S", "reason": "found in a log"})
+
+    assert 200 == answer.status
+    actions = [step["action"] for step in answer.json()["accounts"][0]["steps"]]
+    assert ["rotate", "retire"] == actions
+    assert before != simulator.account("stone")
+    assert ["key2"] == slots(simulator)
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "problem"),
+    [
+        (ONE, b"{", (400, "bad-input")),
+        (ONE, b"[]", (400, "bad-input")),
+        (ONE, b"\xff\xfe", (400, "bad-input")),
+        (ONE, b"[" * 100_000, (400, "bad-input")),
+        (ONE, {"compromised": "all"}, (400, "bad-input")),
+        (ONE, {"grace": "PT5M"}, (400, "bad-input")),
+        (ONE, {"strange": 1}, (400, "bad-input")),
+        ({"vault": "kv-one", "secret": "no/secret"}, None, (400, "bad-input")),
+        ({"vault": "kv-elsewhere", "secret": "secret-0"}, None, (404, "not-found")),
+        ({"vault": "kv-one", "secret": "nothing"}, None, (404, "not-found")),
+    ],
+    ids=["no json", "list", "no text", "deep", "role", "grace", "member", "name", "vault", "unmanaged"],
+)
+async def test_a_bad_order_is_refused_and_touches_nothing(
+    app: App, simulator: ControlClient, route: dict[str, str], body: Any, problem: tuple[int, str]
+) -> None:
+    """A problem document with a stable code."""
+    answer = await app.post("rotate_now", route, body)
+
+    assert (problem[0], "application/problem+json") == (answer.status, answer.content_type)
+    assert problem == (answer.json()["status"], answer.json()["code"])
+    assert [] == changes(simulator)
+
+
+async def test_a_bad_order_is_told_every_complaint_at_once(app: App) -> None:
+    """One per member that is wrong."""
+    body = {"compromised": "all", "grace": "soon", "force": "yes", "request_id": "a b", "reason": 7}
+    answer = await app.post("rotate_now", ONE, body)
+
+    assert 400 == answer.status
+    assert set(body) == {complaint.partition(":")[0] for complaint in answer.json()["errors"]}
+
+
+async def test_a_refusal_is_a_conflict(app: App, simulator: ControlClient) -> None:
+    """A read-only lock is named before anything is regenerated."""
+    simulator.change_account("stone", locked=True)
+    answer = await app.post("rotate_now", ONE)
+
+    assert (409, "application/problem+json") == (answer.status, answer.content_type)
+    assert [] == changes(simulator)
+
+
+async def test_status_lists_every_account(app: App, simulator: ControlClient) -> None:
+    """Without a full look no value is read."""
+    simulator.reset(estate(publications=3))
+    answer = await app.get("status")
+
+    assert (200, "application/json") == (answer.status, answer.content_type)
+    (account,) = answer.json()["accounts"]
+    assert ("key1", "rotate") == (account["active_slot"], account["verdict"]["action"])
+    assert {"/secrets"} == {entry["path"].rstrip("/") for entry in simulator.journal() if not entry["sign_in"]}
+
+
+async def test_a_deep_status_sees_drift(app: App, simulator: ControlClient) -> None:
+    """The listing cannot know that the key was regenerated elsewhere; the full look does, and changes nothing."""
+    simulator.regenerate("stone", "key1")
+    simulator.clear_journal()
+    shallow, deep = await app.get("status"), await app.get("status", deep="true")
+
+    assert "rotate" == shallow.json()["accounts"][0]["verdict"]["action"]
+    assert "republish" == deep.json()["accounts"][0]["verdict"]["action"]
+    assert [] == changes(simulator)
+
+
+async def test_status_can_be_narrowed(app: App, simulator: ControlClient) -> None:
+    """By vault and by secret; the function key in the query is none of our business."""
+    simulator.reset(estate(publications=3))
+    narrow = {"secret": "secret-2"}
+    assert 1 == len((await app.get("status", vault="kv-two", code="x")).json()["accounts"])
+    assert 1 == len((await app.get("status", **narrow)).json()["accounts"])
+    assert 404 == (await app.get("status", vault="kv-one", **narrow)).status
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [({"deep": "perhaps"}, 400), ({"colour": "red"}, 400), ({"vault": "kv-elsewhere"}, 404)]
+)
+async def test_a_bad_question_is_refused(app: App, query: dict[str, str], status: int) -> None:
+    """A problem document again."""
+    answer = await app.get("status", **query)
+    assert (status, "application/problem+json") == (answer.status, answer.content_type)
+
+
+async def test_a_message_is_carried_out(app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture) -> None:
+    """The event of the attempt has the request's id, the slots, and the fingerprint of the new key."""
+    done = await app.message("rotate_account", json.dumps(MESSAGE))
+
+    assert done.error is None
+    (event,) = told(caplog, "attempt")
+    assert ("key1", "key2", "request-one", 1) == (event["from"], event["to"], event["request_id"], event["delivery"])
+    assert event["fingerprint"] in json.dumps(simulator.account("stone"))
+    assert ["key2"] == slots(simulator)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rotate it",
+        "[]",
+        "{}",
+        json.dumps({**MESSAGE, "version": 0}),
+        json.dumps({**MESSAGE, "version": 2}),
+        json.dumps({**MESSAGE, "secrets": ["kv-one"]}),
+        json.dumps({**MESSAGE, "asked": "yesterday"}),
+    ],
+    ids=["empty", "text", "list", "nothing", "old", "new", "secret", "time"],
+)
+async def test_a_message_that_cannot_be_read_fails(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """It is raised to the queue with its reason, which parks it in the end; nothing was contacted."""
+    done = await app.message("rotate_account", text)
+
+    assert done.error is not None
+    assert done.error.startswith("BadInput: ")
+    assert ["bad-input"] == [event["error"] for event in told(caplog, "failed")]
+    assert [] == simulator.journal()
+
+
+async def test_a_message_for_a_strange_vault_is_refused_and_done_with(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The allow-list holds for the queue too."""
+    done = await app.message("rotate_account", json.dumps({**MESSAGE, "secrets": ["kv-elsewhere/secret-0"]}))
+
+    assert done.error is None
+    assert ["refuse"] == [event["verdict"] for event in told(caplog, "attempt")]
+    assert [] == simulator.journal()
+
+
+async def test_what_a_person_must_mend_is_not_raised_to_the_queue(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No retry helps with a lock, so the message ends as an event at the level of an error."""
+    simulator.change_account("stone", locked=True)
+    done = await app.message("rotate_account", json.dumps(MESSAGE))
+
+    assert done.error is None
+    assert 1 == len(told(caplog, "attempt"))
+    assert logging.ERROR in [record.levelno for record in caplog.records if record.name == "rotation"]
+
+
+async def test_an_event_for_the_version_before_is_left(app: App, simulator: ControlClient) -> None:
+    """Event Grid delivers late as well as twice."""
+    stale = event_grid("kv-one", "secret-0", current_version("kv-one", "secret-0"))
+    await app.post("rotate_now", ONE)
+    simulator.clear_journal()
+    for message in (await app.event("near_expiry", stale)).messages:
+        assert (await app.message("rotate_account", message)).error is None
+
+    assert [] == changes(simulator)
+    assert ["key2"] == slots(simulator)
