@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo serve test lint package lock clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -33,6 +33,9 @@ $(EMULATOR): package.json package-lock.json
 demo: setup ## rotate the keys of a simulated estate while applications read along
 	@$(VENV)/python -m examples.demo
 
+serve: setup ## run the Functions app on this machine, over a simulated Azure; PORT=7071
+	@$(VENV)/python -m tests.functions.serve $(PORT)
+
 test: setup ## every test that CI runs
 	$(VENV)/python -m pytest
 
@@ -41,8 +44,11 @@ lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 
+package: setup ## build dist/functions.zip, which is what is deployed
+	@$(VENV)/python .ci/package dist/functions.zip
+
 lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock
 
 clean: ## remove what the other targets made
-	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

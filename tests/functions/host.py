@@ -56,6 +56,7 @@ class Attempt:
     text: str
     count: int
     invocation: Invocation | None
+    given_up: bool = False
 
 
 class Queues:
@@ -115,13 +116,14 @@ class Listener:
         text, count = _decoded(message), message.dequeue_count or 0
         if text is None:
             await self._give_up(message)
-            return Attempt(message.content, count, None)
+            return Attempt(message.content, count, None, given_up=True)
         done = await self._app.message(WORKER, text, count)
         if done.error is None:
             await self._queues.put(done.messages)
             await self._queues.work.delete_message(message)
         elif count >= self._rules.attempts:
             await self._give_up(message)
+            return Attempt(text, count, done, given_up=True)
         else:
             await self._queues.work.update_message(message, visibility_timeout=self._rules.wait)
         return Attempt(text, count, done)

@@ -90,7 +90,10 @@ class Host:
 
     async def _events(self, request: web.Request) -> web.Response:
         """Take events in either schema, one or a batch, and answer the handshake of Event Grid's own schema."""
-        told = await request.json()
+        try:
+            told = await request.json()
+        except ValueError:
+            return web.Response(status=400)
         events: list[dict[str, Any]] = told if isinstance(told, list) else [told]
         name = request.query.get("functionName", "")
         if name not in [function.name for function in self.triggered_by("eventGridTrigger")]:
@@ -142,8 +145,8 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
 async def _listen(listener: Listener) -> None:
     while True:
         for attempt in await listener.once():
-            if attempt.invocation is None or attempt.invocation.error:
-                logger.error("attempt %s at a message failed: %s", attempt.count, attempt.text)
+            if attempt.given_up:
+                logger.error("given up after %s attempts: %s", attempt.count, attempt.text)
         await asyncio.sleep(LOOK_SECONDS)
 
 
