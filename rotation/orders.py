@@ -34,12 +34,13 @@ class Question:
     """Which accounts a status is asked for, and whether they get a full look."""
 
     vault: str | None = None
-    secret: str | None = None
+    name: str | None = None
+    """The name of a secret, in whichever vault."""
     deep: bool = False
 
     def matches(self, ref: SecretRef) -> bool:
         """Whether a secret is asked for."""
-        return self.vault in (None, ref.vault) and self.secret in (None, ref.name)
+        return self.vault in (None, ref.vault) and self.name in (None, ref.name)
 
 
 def read_order(vault: str, secret: str, body: bytes) -> Order:
@@ -73,10 +74,10 @@ def read_question(query: Mapping[str, str]) -> Question:
     """Read the query of `GET status`; raises BadInput with a complaint per line."""
     read = _Reader({name: value for name, value in query.items() if name != "code"})  # that is the function key
     vault = read("vault", _vault, None)
-    secret = read("secret", _secret, None)
+    name = read("secret", _secret, None)
     deep = read("deep", _said, default=False)
     read.finish()
-    return Question(vault=vault, secret=secret, deep=deep)
+    return Question(vault=vault, name=name, deep=deep)
 
 
 class _Reader:

@@ -237,8 +237,8 @@ class Triggers:
         survey = await engine.fleet.survey()
         groups = [g for g in survey.groups if any(question.matches(s.ref) for s in g.secrets)]
         strays = tuple(o for o in survey.strays if any(map(question.matches, o.secrets)))
-        if question.secret is not None and not (groups or strays or survey.problems):
-            raise NotFound(f"{question.secret}: no managed secret of that name in the allowed vaults")
+        if question.name is not None and not (groups or strays or survey.problems):
+            raise NotFound(f"{question.name}: no managed secret of that name in the allowed vaults")
         if question.deep:
             report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
             return replace(report, outcomes=(*report.outcomes, *strays)).to_json()

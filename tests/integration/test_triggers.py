@@ -1,0 +1,244 @@
+"""What the functions do, over the simulator, where the runtime in front of them makes no difference."""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotation.errors import ChangedMeanwhile, Transient
+from rotation.messages import read
+from rotation.triggers import Triggers
+from simulator.client import ControlClient
+from tests.integration.engine import Later
+from tests.integration.estates import one_account, publication
+
+ROUTE = {"vault": "kv-one", "secret": "secret-0"}
+SETTINGS = {"ROTATION_VAULTS": "kv-one,kv-two"}
+EVENT = {
+    "id": "an id that no tag can hold",
+    "eventType": "Microsoft.KeyVault.SecretNearExpiry",
+    "data": {"VaultName": "kv-one", "ObjectName": "secret-0", "Version": "0123456789abcdef"},
+}
+
+
+@asynccontextmanager
+async def app(
+    clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
+) -> AsyncIterator[Triggers]:
+    """The functions, with settings of their own."""
+    triggers = Triggers({**os.environ, **settings}, clock, patience=patience)
+    try:
+        yield triggers
+    finally:
+        await triggers.close()
+
+
+def listings(simulator: ControlClient) -> int:
+    """How often the first vault was listed."""
+    return sum(
+        entry["host"].startswith("kv-one") and entry["path"].rstrip("/") == "/secrets" and not entry["sign_in"]
+        for entry in simulator.journal()
+    )
+
+
+def regenerations(simulator: ControlClient) -> int:
+    """How many keys were regenerated."""
+    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
+
+
+def events(caplog: pytest.LogCaptureFixture, name: str) -> list[Mapping[str, Any]]:
+    """What was told under a name."""
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "rotation"]
+    return [line for line in lines if line["event"] == f"rotation.{name}"]
+
+
+def two_accounts() -> dict[str, Any]:
+    """Two accounts that are due."""
+    storage, batch = one_account("storage"), one_account("batch")
+    secret = {**batch["vaults"][0]["secrets"][0], "name": "secret-b"}
+    (vault,) = storage["vaults"]
+    return {
+        "accounts": [*storage["accounts"], *batch["accounts"]],
+        "vaults": [
+            {**vault, "secrets": [*vault["secrets"], secret]},
+            {"name": "kv-two", "resource_group": "rg-one", "secrets": []},
+        ],
+    }
+
+
+def over_two_vaults(service: str = "storage") -> dict[str, Any]:
+    """One account that is due, in the first of two vaults."""
+    estate = one_account(service)
+    return {**estate, "vaults": [*estate["vaults"], {"name": "kv-two", "resource_group": "rg-one", "secrets": []}]}
+
+
+async def test_the_accounts_of_a_sweep_share_a_listing(simulator: ControlClient) -> None:
+    """One listing for the sweep and one for all that it queued, for as long as it is fresh."""
+    simulator.reset(two_accounts())
+    clock = Later()
+    async with app(clock) as triggers:
+        first, second = await triggers.sweep()
+        await triggers.rotate_account(first.encode())
+        await triggers.rotate_account(second.encode())
+        shared = listings(simulator)
+        clock.ahead += timedelta(seconds=31)
+        await triggers.rotate_account(first.encode())
+
+    assert (2, 3) == (shared, listings(simulator))
+    assert 2 == regenerations(simulator)
+
+
+async def test_a_listing_serves_nobody_who_asked_after_it(simulator: ControlClient) -> None:
+    """What somebody has just put under rotation is there for the message about it."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        (message,) = await triggers.sweep()
+        await triggers.rotate_account(message.encode())
+        before = listings(simulator)
+        (again,) = await triggers.audit()
+        await triggers.rotate_account(again.encode())
+
+    assert before + 2 == listings(simulator)
+
+
+@pytest.mark.parametrize("slot", ["key1", "key2"])
+async def test_s1_a_publication_that_was_added_since_is_not_overlooked(simulator: ControlClient, slot: str) -> None:
+    """The message names one secret; meanwhile another one publishes the account, perhaps from the other slot."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        (message,) = await triggers.sweep()
+        added = publication("storage", "secret-new", "key", slot=slot, created="P1D", expires="P89D")
+        simulator.add_secret("kv-two", **added)
+        await triggers.rotate_account(message.encode())
+
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
+    assert 2 == len(simulator.verdict())
+
+
+async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: ControlClient) -> None:
+    """A listing that lags behind would show the same, so that nothing may be regenerated."""
+    simulator.reset(one_account("storage", publications=3))
+    async with app() as triggers:
+        (message,) = await triggers.sweep()
+        simulator.reset(over_two_vaults())
+        with pytest.raises(ChangedMeanwhile):
+            await triggers.rotate_account(message.encode())
+
+    assert 0 == regenerations(simulator)
+
+
+async def test_who_waits_too_long_is_sent_to_the_queue(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pass goes on; the same request in the queue finds it done."""
+    simulator.reset(over_two_vaults())
+    async with app(patience=0) as triggers:
+        reply = await triggers.rotate_now(ROUTE, b'{"force": true, "request_id": "slow-one"}')
+        await asyncio.gather(*triggers._going_on)
+        assert reply.message is not None
+        await triggers.rotate_account(reply.message.encode())
+
+    assert 202 == reply.status
+    assert "slow-one" == reply.document["request_id"] == read(reply.message).request.id
+    assert ["changed", "left"] == [event["status"] for event in events(caplog, "attempt")]
+    assert 1 == regenerations(simulator)
+
+
+async def test_what_fails_when_nobody_waits_any_more_is_told(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends as an event and not as a complaint of asyncio."""
+    simulator.reset(over_two_vaults())
+    async with app(patience=0) as triggers:
+        await triggers.rotate_now({**ROUTE, "secret": "nothing"}, b"")
+        await asyncio.gather(*triggers._going_on, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    assert ["not-found"] == [event["error"] for event in events(caplog, "failed")]
+
+
+async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptureFixture) -> None:
+    """Timers, events and messages say it in the log, HTTP in a problem document with every complaint."""
+    bad = {"ROTATION_VAULTS": "", "ROTATION_OVERLAP": "soon"}
+    async with app() as well:
+        message = await well.near_expiry(EVENT)
+    assert message is not None
+    async with app(settings=bad) as triggers:
+        assert [] == await triggers.sweep()
+        assert [] == await triggers.audit()
+        assert None is await triggers.near_expiry(EVENT)
+        await triggers.rotate_account(message.encode())
+        replies = [await triggers.rotate_now(ROUTE, b""), await triggers.status({})]
+
+    told = events(caplog, "failed")
+    functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
+    assert [(name, "bad-settings") for name in functions] == [(event["function"], event["error"]) for event in told]
+    assert [503, 503] == [reply.status for reply in replies]
+    for reply in replies:
+        complaints = reply.document["errors"]
+        assert isinstance(complaints, list)
+        assert {"ROTATION_VAULTS", "ROTATION_OVERLAP"} == {text.partition(":")[0] for text in complaints}
+
+
+async def test_an_event_has_one_id_however_often_it_comes(simulator: ControlClient) -> None:
+    """Deliveries of one event are one request, and Azure is not asked."""
+    async with app() as triggers:
+        texts = [await triggers.near_expiry(EVENT) for _ in range(2)]
+        other = await triggers.near_expiry({**EVENT, "id": "another"})
+
+    ids = [read(text).request.id for text in (*texts, other) if text]
+    assert 3 == len(ids)
+    assert ids[0] == ids[1] != ids[2]
+    assert [] == simulator.journal()
+
+
+async def test_an_event_about_a_secret_that_is_not_managed_is_ignored(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Most secrets of a vault have nothing to do with us."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        event = {**EVENT, "data": {"VaultName": "kv-one", "ObjectName": "password", "Version": "0"}}
+        message = await triggers.near_expiry(event)
+        assert message is not None
+        await triggers.rotate_account(message.encode())
+
+    assert ["rotate_account"] == [event["function"] for event in events(caplog, "ignored")]
+    assert [] == events(caplog, "failed")
+
+
+async def test_a_vault_that_cannot_be_listed_is_raised_to_the_queue_while_waiting_helps(
+    simulator: ControlClient,
+) -> None:
+    """A secret that is not found may be there."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        message = await triggers.near_expiry(EVENT)
+        assert message is not None
+        simulator.fault(host="kv-one", path="/secrets", status=429, retry_after=60)
+        with pytest.raises(Transient) as caught:
+            await triggers.rotate_account(message.encode())
+
+    assert "kv-one" in str(caught.value)
+
+
+async def test_two_workers_of_one_process_do_not_meet(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The second is told that the account is taken, and the queue brings its message again."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        (one,), (two,) = await triggers.sweep(), await triggers.sweep()
+        results = await asyncio.gather(
+            triggers.rotate_account(one.encode()), triggers.rotate_account(two.encode()), return_exceptions=True
+        )
+
+    assert ["Busy"] == [type(result).__name__ for result in results if result is not None]
+    assert 1 == regenerations(simulator)
+    assert [logging.INFO, logging.INFO] == [r.levelno for r in caplog.records if "rotation.attempt" in r.message]

@@ -1,0 +1,100 @@
+"""What may be asked for over HTTP, and every complaint about what may not."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from rotation.errors import BadInput
+from rotation.model import Role, SecretRef
+from rotation.orders import MAX_REASON, Order, Question, read_order, read_question
+
+REF = SecretRef("kv-one", "secret-0")
+
+
+def order(**body: object) -> Order:
+    """Read an order for one secret."""
+    return read_order("kv-one", "secret-0", json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b'{"force": null}'])
+def test_an_order_needs_no_body(body: bytes) -> None:
+    """The address alone asks for what is due."""
+    assert Order(ref=REF) == read_order("KV-One", "Secret-0", body)
+
+
+def test_everything_that_may_be_asked_for_is_read() -> None:
+    """Each member arrives where it belongs."""
+    body = {"compromised": "both", "grace": "PT0S", "dry_run": True, "reason": "a leak", "request_id": "incident-7"}
+
+    assert order(**body) == Order(
+        ref=REF,
+        compromised=Role.BOTH,
+        grace=timedelta(),
+        dry_run=True,
+        reason="a leak",
+        request_id="incident-7",
+    )
+    assert Order(ref=REF, force=True) == order(force=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "members"),
+    [
+        ({"compromised": "all"}, ["compromised"]),
+        ({"compromised": "active", "grace": "soon"}, ["grace"]),
+        ({"compromised": "active", "grace": 5}, ["grace"]),
+        ({"compromised": "idle", "grace": "PT5M"}, ["grace"]),
+        ({"grace": "PT5M"}, ["grace"]),
+        ({"compromised": "active", "force": True}, ["force"]),
+        ({"force": "true"}, ["force"]),
+        ({"dry_run": 1}, ["dry_run"]),
+        ({"reason": "two\nlines"}, ["reason"]),
+        ({"reason": "x" * (MAX_REASON + 1)}, ["reason"]),
+        ({"request_id": "a b"}, ["request_id"]),
+        ({"dryrun": True}, ["'dryrun'"]),
+        ({"secret": "kv-two/other"}, ["secret"]),
+        ({"compromised": 1, "grace": 1, "force": 1, "reason": 1}, ["compromised", "force", "grace", "reason"]),
+    ],
+)
+def test_every_complaint_is_told(body: dict[str, object], members: list[str]) -> None:
+    """One line for each member that is wrong, and none for the others."""
+    with pytest.raises(BadInput) as caught:
+        order(**body)
+
+    assert sorted(line.partition(":")[0] for line in str(caught.value).splitlines()) == members
+
+
+@pytest.mark.parametrize(
+    ("vault", "secret"), [("", ""), ("kv-one", "a/b"), ("kv one", "secret"), ("kv-one", "\u017fecret")]
+)
+def test_an_address_that_names_no_secret_is_a_complaint(vault: str, secret: str) -> None:
+    """It is told together with what is wrong in the body."""
+    with pytest.raises(BadInput) as caught:
+        read_order(vault, secret, b'{"force": 1}')
+
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["secret", "force"]
+
+
+def test_a_question_is_read() -> None:
+    """Case does not matter, and the function key that stands beside is not ours to read."""
+    assert Question() == read_question({"code": "x"})
+    assert Question(vault="kv-one", name="s", deep=True) == read_question(
+        {"vault": "KV-One", "secret": "S", "deep": "True"}
+    )
+
+
+@pytest.mark.parametrize("query", [{"deep": "1"}, {"vault": "kv/one"}, {"secret": "a b"}, {"colour": "red"}])
+def test_a_question_that_makes_no_sense_is_refused(query: dict[str, str]) -> None:
+    """A name that is misspelt must not turn into an answer about everything."""
+    with pytest.raises(BadInput, match=next(iter(query))):
+        read_question(query)
+
+
+def test_a_question_is_about_what_it_names() -> None:
+    """A vault, a name, both, or everything."""
+    assert Question().matches(REF)
+    assert Question(vault="kv-one").matches(REF)
+    assert Question(name="secret-0").matches(REF)
+    assert not Question(vault="kv-two", name="secret-0").matches(REF)
+    assert not Question(vault="kv-one", name="secret-1").matches(REF)

@@ -1,0 +1,119 @@
+"""Which outcome is which status over HTTP."""
+
+import json
+
+import pytest
+
+from rotation import replies
+from rotation.errors import (
+    BadInput,
+    BadSettings,
+    Busy,
+    ChangedMeanwhile,
+    CredentialUnavailable,
+    Forbidden,
+    LeaseLost,
+    NeedsOperator,
+    NotFound,
+    NotYetTrue,
+    ReadOnlyLock,
+    Refused,
+    RotationError,
+    SecretDeleted,
+    SecretDisabled,
+    SharedKeyOff,
+    Staged,
+    Throttled,
+    Transient,
+    Unavailable,
+    Unexpected,
+)
+from rotation.model import Action, Reason, SecretRef, Verdict
+from rotation.report import Outcome, Report, Step
+from tests.unit.test_errors import NAMED
+
+REF = SecretRef("kv-one", "secret-0")
+ERRORS = {
+    BadInput: 400,
+    NotFound: 404,
+    Busy: 423,
+    NotYetTrue: 202,
+    Staged: 202,
+    BadSettings: 503,
+    Throttled: 503,
+    Unavailable: 503,
+    LeaseLost: 503,
+    ChangedMeanwhile: 503,
+    Forbidden: 502,
+    CredentialUnavailable: 502,
+    ReadOnlyLock: 409,
+    SharedKeyOff: 409,
+    SecretDisabled: 409,
+    SecretDeleted: 409,
+    Refused: 409,
+    Unexpected: 500,
+}
+
+
+def report(action: Action, reason: Reason, *, steps: tuple[Step, ...] = (), insisted: bool = False) -> Report:
+    """A report about one account without an error."""
+    verdict = Verdict(action, reason, "because")
+    return Report((Outcome("account", (REF,), verdict, steps, insisted=insisted),))
+
+
+def test_every_error_has_its_status() -> None:
+    """A new kind of error has to be given one here."""
+    assert ERRORS.keys() == {*NAMED} - {Transient, NeedsOperator}
+
+
+@pytest.mark.parametrize(("kind", "status"), ERRORS.items(), ids=lambda value: getattr(value, "code", value))
+def test_an_error_is_told_with_its_status(kind: type[RotationError], status: int) -> None:
+    """What is not finished is accepted with the place to look at; all else is a problem document."""
+    failed = Report((Outcome("account", (REF,), error=kind("it went wrong")),))
+    reply = replies.reported(failed, REF)
+    document = json.loads(reply.text)
+
+    assert status == reply.status
+    if status == 202:
+        assert "/api/status?vault=kv-one&secret=secret-0" == reply.headers["Location"] == document["look"]
+        assert kind.code == document["accounts"][0]["error"]["code"]
+    else:
+        assert "application/problem+json" == reply.content_type
+        assert (status, kind.code, "it went wrong") == (document["status"], document["code"], document["detail"])
+        assert kind.code == document["report"]["accounts"][0]["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        (report(Action.LEAVE, Reason.FRESH), 200),
+        (report(Action.LEAVE, Reason.OVERLAP, steps=(Step(Action.ROTATE, Reason.DUE, "due"),)), 200),
+        (report(Action.ROTATE, Reason.DUE), 200),
+        (report(Action.REFUSE, Reason.READ_ONLY_LOCK), 409),
+        (report(Action.REFUSE, Reason.VAULT_UNSEEN), 503),
+        (report(Action.LEAVE, Reason.PAUSED), 200),
+        (report(Action.LEAVE, Reason.PAUSED, insisted=True), 409),
+        (report(Action.LEAVE, Reason.KEYS_BEHIND, insisted=True), 503),
+    ],
+)
+def test_an_outcome_is_told_with_its_status(told: Report, status: int) -> None:
+    """Leaving alone is fine unless somebody insisted."""
+    reply = replies.reported(told, REF)
+    document = json.loads(reply.text)
+
+    assert status == reply.status
+    assert told.to_json() == (document if status == 200 else document["report"])
+    assert ("Retry-After" in reply.headers) is (status == 503)
+
+
+def test_who_is_asked_to_slow_down_is_told_for_how_long() -> None:
+    """What Azure says is passed on, in whole seconds."""
+    assert {"Retry-After": "8"} == replies.problem(Throttled("slow down", 7.2)).headers
+    assert {"Retry-After": "60"} == replies.problem(Throttled("slow down")).headers
+    assert {} == replies.problem(BadSettings("ROTATION_VAULTS: no vault is named")).headers
+
+
+def test_several_complaints_are_a_list() -> None:
+    """A script need not split a text into lines."""
+    assert ["one", "two"] == json.loads(replies.problem(BadInput("one\ntwo")).text)["errors"]
+    assert "errors" not in replies.problem(BadInput("one")).document
