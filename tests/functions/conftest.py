@@ -1,6 +1,5 @@
 """The app in the real worker library, over the simulator and the storage emulator."""
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +20,9 @@ async def loaded() -> AsyncIterator[App]:
     """The app of this repository, indexed; its clients live on the loop of the session."""
     if OLD_PYTHON:
         pytest.skip(OLD)
-    yield await load(ROOT)
-    await sys.modules["function_app"].triggers.close()
+    app = await load(ROOT)
+    yield app
+    await app.close()
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def settings(azurite: str) -> Iterator[None]:
     """The app settings; the app reads them when it is first needed, and every test here has the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROTATION_VAULTS", ",".join(VAULTS))
+        patch.setenv("ROTATION_PROBE_TIMEOUT", "PT1S")
         patch.setenv("AzureWebJobsStorage", azurite)
         yield
 

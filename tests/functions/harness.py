@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
-from rotation.clock import SystemClock
 from tests.functions.wire import ParameterBinding, StatusResult, TypedData, request
 
 NEEDED = 0x030D0000
@@ -23,6 +22,7 @@ OLD_PYTHON = sys.hexversion < NEEDED
 """Whether these tests cannot run; not told by `version_info`, since mypy would not check what follows."""
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TIME = "2026-01-02T03:04:05+00:00"
 
 Json = dict[str, Any]
 
@@ -113,6 +113,10 @@ class App:
         self._library = library
         self.functions = functions
 
+    async def close(self) -> None:
+        """Close what the app holds open, which the host never does: it ends the process."""
+        await sys.modules["function_app"].triggers.close()
+
     async def http(self, name: str, asked: Asked) -> Invocation:
         """Invoke an HTTP function."""
         path = self.functions[name].trigger["route"].format(**asked.route)
@@ -128,9 +132,12 @@ class App:
 
     async def post(self, name: str, route: Mapping[str, str], body: object = None) -> Answer:
         """POST JSON to an HTTP function, or bytes as they are, or nothing."""
+        return (await self.ordered(name, route, body)).answered()
+
+    async def ordered(self, name: str, route: Mapping[str, str], body: object = None) -> Invocation:
+        """Do the same, for those who want to see its messages too."""
         told = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        done = await self.http(name, Asked("POST", route, body=told, headers={"content-type": "application/json"}))
-        return done.answered()
+        return await self.http(name, Asked("POST", route, body=told, headers={"content-type": "application/json"}))
 
     async def get(self, name: str, **query: str) -> Answer:
         """GET from an HTTP function."""
@@ -138,10 +145,9 @@ class App:
 
     async def timer(self, name: str, *, past_due: bool = False) -> Invocation:
         """Let a timer fire."""
-        last = SystemClock().now().isoformat()
         told = {
             "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": {"Last": last, "LastUpdated": last, "Next": last},
+            "ScheduleStatus": {"Last": TIME, "LastUpdated": TIME, "Next": TIME},
             "IsPastDue": past_due,
         }
         return await self.invoke(name, TypedData(json=json.dumps(told)), {})
@@ -152,13 +158,13 @@ class App:
 
     async def message(self, name: str, text: str, dequeue_count: int = 1) -> Invocation:
         """Hand over one queue message."""
-        now = SystemClock().now().isoformat()
         metadata = {
             "Id": TypedData(string=str(uuid4())),
             "PopReceipt": TypedData(string="receipt"),
             "DequeueCount": TypedData(json=str(dequeue_count)),
             **{
-                name: TypedData(json=json.dumps(now)) for name in ("InsertionTime", "ExpirationTime", "NextVisibleTime")
+                name: TypedData(json=json.dumps(TIME))
+                for name in ("InsertionTime", "ExpirationTime", "NextVisibleTime")
             },
         }
         return await self.invoke(name, TypedData(string=text), metadata)

@@ -140,6 +140,7 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
         for task in running:
             task.cancel()
         await runner.cleanup()
+        await app.close()
 
 
 async def _listen(listener: Listener) -> None:

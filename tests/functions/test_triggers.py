@@ -6,50 +6,31 @@ from typing import Any
 
 import pytest
 
+from rotation.clock import SystemClock
 from simulator.client import ControlClient
 from tests.functions.estate import estate
 from tests.functions.events import cloud_event, current_version, event_grid, quirky
 from tests.functions.harness import App
+from tests.functions.seeing import changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ONE = {"vault": "kv-one", "secret": "secret-0"}
-MESSAGE = {
-    "version": 1,
-    "asked": "2026-01-02T03:04:05+00:00",
-    "account": None,
-    "secrets": ["kv-one/secret-0"],
-    "request": {
+
+
+def message(**told: Any) -> str:
+    """A message of the queue for the one secret; it was asked for now, so that no older listing serves it."""
+    asked = {
         "trigger": "schedule",
         "id": "request-one",
         "occasion": None,
         "compromised": None,
         "grace": "PT15M",
         "force": False,
-    },
-}
-
-
-def slots(simulator: ControlClient) -> list[str]:
-    """The slots that are published, after checking that every published key opens its account."""
-    rows = simulator.verdict()
-    assert [] == [row for row in rows if not row["opens"]]
-    return [row["slot"] for row in rows]
-
-
-def told(caplog: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
-    """The events of this name that the app logged."""
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "rotation"]
-    return [line for line in lines if line["event"] == f"rotation.{name}"]
-
-
-def changes(simulator: ControlClient) -> list[str]:
-    """The requests that changed something."""
-    return [
-        f"{entry['method']} {entry['path']}"
-        for entry in simulator.journal()
-        if entry["method"] in ("PUT", "PATCH") or "/regenerate" in entry["path"].lower()
-    ]
+    }
+    now = SystemClock().now().isoformat()
+    whole = {"version": 1, "asked": now, "account": None, "secrets": ["kv-one/secret-0"], "request": asked}
+    return json.dumps({**whole, **told})
 
 
 @pytest.mark.parametrize("past_due", [False, True])
@@ -61,9 +42,9 @@ async def test_a_sweep_asks_for_what_is_due_and_reads_no_value(
     done = await app.timer("sweep", past_due=past_due)
 
     assert done.error is None
-    (message,) = map(json.loads, done.messages)
-    assert ["kv-one/secret-0", "kv-one/secret-1", "kv-two/secret-2"] == sorted(message["secrets"])
-    assert 1 == message["version"]
+    (content,) = map(json.loads, done.messages)
+    assert ["kv-one/secret-0", "kv-one/secret-1", "kv-two/secret-2"] == sorted(content["secrets"])
+    assert 1 == content["version"]
     assert {"/secrets"} == {entry["path"].rstrip("/") for entry in simulator.journal() if not entry["sign_in"]}
     (event,) = told(caplog, "sweep")
     assert (1, 1, past_due) == (event["accounts"], event["queued"], event["late"])
@@ -101,9 +82,9 @@ async def test_an_event_becomes_a_message(app: App, simulator: ControlClient, ma
     done = await app.event("near_expiry", make("kv-one", "secret-0", "0123456789abcdef0123456789abcdef"))
 
     assert done.error is None
-    (message,) = map(json.loads, done.messages)
+    (content,) = map(json.loads, done.messages)
     occasion = {"secret": "kv-one/secret-0", "version": "0123456789abcdef0123456789abcdef"}
-    assert occasion == message["request"]["occasion"]
+    assert occasion == content["request"]["occasion"]
     assert [] == simulator.journal()
 
 
@@ -156,7 +137,7 @@ async def test_the_same_request_id_rotates_once(app: App, simulator: ControlClie
 
     assert [200] * 3 == [answer.status for answer in answers]
     assert ["changed", "left", "left"] == [answer.json()["accounts"][0]["status"] for answer in answers]
-    assert 1 == sum("regenerate" in change for change in changes(simulator))
+    assert 1 == regenerates(simulator)
     assert ["key2"] == slots(simulator)
 
 
@@ -267,7 +248,7 @@ async def test_a_bad_question_is_refused(app: App, query: dict[str, str], status
 
 async def test_a_message_is_carried_out(app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture) -> None:
     """The event of the attempt has the request's id, the slots, and the fingerprint of the new key."""
-    done = await app.message("rotate_account", json.dumps(MESSAGE))
+    done = await app.message("rotate_account", message())
 
     assert done.error is None
     (event,) = told(caplog, "attempt")
@@ -283,10 +264,10 @@ async def test_a_message_is_carried_out(app: App, simulator: ControlClient, capl
         "rotate it",
         "[]",
         "{}",
-        json.dumps({**MESSAGE, "version": 0}),
-        json.dumps({**MESSAGE, "version": 2}),
-        json.dumps({**MESSAGE, "secrets": ["kv-one"]}),
-        json.dumps({**MESSAGE, "asked": "yesterday"}),
+        message(version=0),
+        message(version=2),
+        message(secrets=["kv-one"]),
+        message(asked="yesterday"),
     ],
     ids=["empty", "text", "list", "nothing", "old", "new", "secret", "time"],
 )
@@ -306,7 +287,7 @@ async def test_a_message_for_a_strange_vault_is_refused_and_done_with(
     app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The allow-list holds for the queue too."""
-    done = await app.message("rotate_account", json.dumps({**MESSAGE, "secrets": ["kv-elsewhere/secret-0"]}))
+    done = await app.message("rotate_account", message(secrets=["kv-elsewhere/secret-0"]))
 
     assert done.error is None
     assert ["refuse"] == [event["verdict"] for event in told(caplog, "attempt")]
@@ -318,7 +299,7 @@ async def test_what_a_person_must_mend_is_not_raised_to_the_queue(
 ) -> None:
     """No retry helps with a lock, so the message ends as an event at the level of an error."""
     simulator.change_account("stone", locked=True)
-    done = await app.message("rotate_account", json.dumps(MESSAGE))
+    done = await app.message("rotate_account", message())
 
     assert done.error is None
     assert 1 == len(told(caplog, "attempt"))
@@ -330,8 +311,8 @@ async def test_an_event_for_the_version_before_is_left(app: App, simulator: Cont
     stale = event_grid("kv-one", "secret-0", current_version("kv-one", "secret-0"))
     await app.post("rotate_now", ONE)
     simulator.clear_journal()
-    for message in (await app.event("near_expiry", stale)).messages:
-        assert (await app.message("rotate_account", message)).error is None
+    for text in (await app.event("near_expiry", stale)).messages:
+        assert (await app.message("rotate_account", text)).error is None
 
     assert [] == changes(simulator)
     assert ["key2"] == slots(simulator)
