@@ -45,7 +45,8 @@ lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/mypy
 
 package: setup ## build dist/functions.zip, which is what is deployed
-	@$(VENV)/python .ci/package dist/functions.zip
+	@sh .ci/package $(VENV)/python dist/functions.zip
+	@echo "package: dist/functions.zip"
 
 lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock
