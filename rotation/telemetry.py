@@ -76,7 +76,7 @@ def listed(function: str, fields: Mapping[str, object], problems: Mapping[str, R
     """Tell what a sweep or an audit found, and which vaults could not be listed."""
     for vault, error in sorted(problems.items()):
         failed(function, error, vault=vault)
-    event(function, logging.WARNING if problems else logging.INFO, **fields)
+    event(function, logging.WARNING if problems else logging.INFO, function=function, **fields)
 
 
 def _plain(value: object) -> str:

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rotation import calls, messages, orders, replies, tags, telemetry
 from rotation.clock import SystemClock
-from rotation.errors import BadInput, ChangedMeanwhile, NotFound, RotationError, Transient, Unavailable, Unexpected
+from rotation.errors import (
+    BadInput,
+    ChangedMeanwhile,
+    NotFound,
+    NotYetTrue,
+    RotationError,
+    Transient,
+    Unavailable,
+    Unexpected,
+)
 from rotation.events import read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
@@ -81,7 +90,7 @@ class Triggers:
                 return []
             identity = _recordable(announced.id or announced.occasion.version)
             request = Request(Trigger.EVENT, identity, announced.occasion)
-            telemetry.event("event", kind=announced.kind, secret=str(ref), request_id=identity)
+            telemetry.event("event", function="near_expiry", kind=announced.kind, secret=str(ref), request_id=identity)
             return [self._message((ref,), request)]
 
         return next(iter(await _messages("near_expiry", heard)), None)
@@ -95,7 +104,7 @@ class Triggers:
             work = messages.read(text)
         except BadInput as error:
             telemetry.failed("rotate_account", error, delivery=delivery)
-            raise
+            raise error from None
         try:
             outcome = await self._carry_out(work, delivery)
         except NotFound as error:
@@ -104,13 +113,13 @@ class Triggers:
         except RotationError as error:
             telemetry.failed("rotate_account", error, request_id=work.request.id, delivery=delivery)
             if isinstance(error, Transient):
-                raise
+                # What caused it may quote what Azure said, and is not for the host's log.
+                raise error from None
         except Exception as defect:  # noqa: BLE001  its text may hold anything, a key included
             telemetry.failed("rotate_account", _unforeseen(defect), request_id=work.request.id, delivery=delivery)
         else:
-            if isinstance(outcome.error, Transient):
-                # What caused it may quote what Azure said, and is not for the host's log.
-                raise outcome.error from None
+            if failure := _worth_another_delivery(outcome):
+                raise failure from None
 
     async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
         """Rotate the account of one secret while the caller waits, or let the queue see to it that it is done."""
@@ -191,46 +200,62 @@ class Triggers:
             grace=settings.grace if order.grace is None else order.grace,
             force=order.force,
         )
-        reply = await self._while_waited_for(self._serve(order, request), order, request)
-        if reply.status != HTTPStatus.ACCEPTED or order.dry_run:
+        if order.dry_run:
+            return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
+        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        if reply.status != HTTPStatus.ACCEPTED:
             return reply
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
         return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
 
-    async def _while_waited_for(self, serving: Coroutine[None, None, Report], order: Order, request: Request) -> Reply:
+    async def _while_waited_for(
+        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request
+    ) -> Reply:
         """Answer with the report, or, when that takes too long, that the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
-        task = asyncio.create_task(serving)
+        task = asyncio.create_task(rotating)
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
-        await asyncio.wait([task], timeout=self._patience)
+        try:
+            await asyncio.wait([task], timeout=self._patience)
+        finally:
+            if not task.done():
+                task.add_done_callback(_end_of_waiting)
         if task.done():
-            return replies.reported(task.result(), order.ref)
-        task.add_done_callback(_end_of_waiting)
-        telemetry.event("handed-over", secret=str(order.ref), request_id=request.id, dry_run=order.dry_run)
-        return replies.accepted({"request_id": request.id, "secret": str(order.ref)}, order.ref)
+            return replies.reported(task.result(), ref)
+        telemetry.event("handed-over", function="rotate_now", secret=str(ref), request_id=request.id)
+        return replies.accepted({"request_id": request.id, "secret": str(ref)}, ref)
 
-    async def _serve(self, order: Order, request: Request) -> Report:
+    async def _in_time(self, reading: Coroutine[None, None, T]) -> T:
+        """What can be read before the caller is gone; reading can be broken off anywhere."""
+        try:
+            async with asyncio.timeout(self._patience):
+                return await reading
+        except TimeoutError:
+            raise Unavailable(f"it takes longer than {self._patience:g} seconds; ask for less, or later") from None
+
+    async def _rotate(self, order: Order, request: Request) -> Report:
         engine = await self._engine()
         survey = await engine.fleet.survey()
         groups, strays = survey.named([order.ref])
         if not groups:
             return Report(strays, survey.problems)
-        if order.dry_run:
-            return await engine.fleet.plan(survey, groups, request)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
+
+    async def _plan(self, ref: SecretRef, request: Request) -> Report:
+        engine = await self._engine()
+        survey = await engine.fleet.survey()
+        groups, strays = survey.named([ref])
+        report = await engine.fleet.plan(survey, groups, request)
+        return replace(report, outcomes=(*report.outcomes, *strays))
 
     async def _status(self, query: Mapping[str, str]) -> Reply:
         question = orders.read_question(query)
         if question.vault is not None and question.vault not in self._settings().vaults:
             raise NotFound(f"{question.vault} is not one of ROTATION_VAULTS")
-        try:
-            async with asyncio.timeout(self._patience):
-                return Reply(HTTPStatus.OK, await self._standing(question))
-        except TimeoutError:
-            raise Unavailable("it would take too long to look at so many accounts; name a vault or a secret") from None
+        return Reply(HTTPStatus.OK, await self._in_time(self._standing(question)))
 
     async def _standing(self, question: Question) -> Json:
         engine = await self._engine()
@@ -292,6 +317,15 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
     raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
+
+
+def _worth_another_delivery(outcome: Outcome) -> Transient | None:
+    """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
+    if isinstance(outcome.error, Transient):
+        return outcome.error
+    if outcome.error is None and outcome.verdict and outcome.insisted and outcome.exit_code == Transient.exit_code:
+        return NotYetTrue(outcome.verdict.because)
+    return None
 
 
 def _end_of_waiting(task: asyncio.Task[Report]) -> None:

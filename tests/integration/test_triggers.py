@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rotation import telemetry
 from rotation.errors import ChangedMeanwhile, Transient
 from rotation.messages import read
 from rotation.triggers import Triggers
@@ -32,6 +33,7 @@ async def app(
     clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
 ) -> AsyncIterator[Triggers]:
     """The functions, with settings of their own."""
+    telemetry.configure()
     triggers = Triggers({**os.environ, **settings}, clock, patience=patience)
     try:
         yield triggers
@@ -148,6 +150,50 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
     assert "slow-one" == reply.document["request_id"] == read(reply.message).request.id
     assert ["changed", "left"] == [event["status"] for event in events(caplog, "attempt")]
     assert 1 == regenerations(simulator)
+
+
+async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(simulator: ControlClient) -> None:
+    """202, and the message publishes what was staged without regenerating again."""
+    simulator.reset(over_two_vaults())
+    simulator.behave(propagation_delay=2)
+    async with app(settings={**SETTINGS, "ROTATION_PROBE_TIMEOUT": "PT0S"}) as triggers:
+        reply = await triggers.rotate_now(ROUTE, b"")
+        staged = simulator.verdict()
+    assert (202, "/api/status?vault=kv-one&secret=secret-0") == (reply.status, reply.headers["Location"])
+    assert reply.message is not None
+    async with app() as triggers:
+        await triggers.rotate_account(reply.message.encode())
+
+    assert ["key1"] == [row["slot"] for row in staged]
+    assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
+    assert 1 == regenerations(simulator)
+
+
+async def test_a_dry_run_that_takes_too_long_is_broken_off(simulator: ControlClient) -> None:
+    """There is nothing to hand over, since nothing was to be changed."""
+    simulator.reset(over_two_vaults())
+    async with app(patience=0) as triggers:
+        reply = await triggers.rotate_now(ROUTE, b'{"dry_run": true}')
+        status = await triggers.status({"deep": "true"})
+
+    assert [(503, None), (503, None)] == [(answer.status, answer.message) for answer in (reply, status)]
+
+
+@pytest.mark.parametrize("force", [True, False])
+async def test_what_somebody_insisted_on_is_not_forgotten(simulator: ControlClient, *, force: bool) -> None:
+    """A vault cannot be listed: the next sweep looks again at what is due, but would not force anything."""
+    simulator.reset(over_two_vaults())
+    async with app(patience=0) as triggers:
+        reply = await triggers.rotate_now(ROUTE, json.dumps({"force": force}).encode())
+        await asyncio.gather(*triggers._going_on)
+    assert reply.message is not None
+    simulator.reset(over_two_vaults())
+    simulator.firewall("kv-two", closed=True)
+    async with app() as triggers:
+        delivered = await asyncio.gather(triggers.rotate_account(reply.message.encode()), return_exceptions=True)
+
+    assert [force] == [isinstance(result, Transient) for result in delivered]
+    assert 0 == regenerations(simulator)
 
 
 async def test_what_fails_when_nobody_waits_any_more_is_told(
