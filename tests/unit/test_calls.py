@@ -24,4 +24,4 @@ async def test_passes_are_counted_apart() -> None:
         await send(7)
         return calls.number
 
-    assert [3, 6] == await asyncio.gather(rotation(2), rotation(5))
+    assert [3, 6] == list(await asyncio.gather(rotation(2), rotation(5)))
