@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint package lock clean
+.PHONY: help setup demo serve test lint package bench-start lock clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -47,6 +47,9 @@ lint: setup ## ruff and mypy, as strict as they go
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip
 	@echo "package: dist/functions.zip"
+
+bench-start: setup ## measure a cold start against an app with empty functions
+	@$(VENV)/python -m tests.functions.bench_start
 
 lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock

@@ -8,19 +8,36 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+
+
+def start(folder: Path, *calls: list[Any], **environment: str) -> subprocess.Popen[str]:
+    """Start a process that does the calls."""
+    process = subprocess.Popen(  # noqa: S603  our own program
+        [sys.executable, "-m", "tests.functions.once", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(calls))
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def fresh(folder: Path, *calls: list[Any], **environment: str) -> tuple[dict[str, Any], str]:
     """Do the calls; what came of them, and what was logged."""
-    done = subprocess.run(  # noqa: S603  our own program
-        [sys.executable, "-m", "tests.functions.once", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        input=json.dumps(calls),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told, done.stderr
+    return finish(start(folder, *calls, **environment))
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:
+    """Wait for a process that was started; what came of its calls, and what was logged."""
+    with process:
+        printed, logged = process.communicate(timeout=PATIENCE)
+    assert 0 == process.returncode, logged
+    told: dict[str, Any] = json.loads(printed)
+    return told, logged

@@ -15,6 +15,8 @@ from typing import Any
 
 from tests.functions.harness import Answer, LoadError, load
 
+OURS = {"function_app", "rotation"}
+
 
 async def do(folder: Path, calls: list[list[Any]]) -> dict[str, Any]:
     """Load the app and do the calls one after the other."""
@@ -23,11 +25,12 @@ async def do(folder: Path, calls: list[list[Any]]) -> dict[str, Any]:
     except LoadError as error:
         return {"refused": str(error)}
     results = [_shown(await getattr(app, method)(*arguments)) for method, *arguments in calls]
-    await app.close()
+    if calls:
+        await app.close()
     return {
-        "functions": sorted(app.functions),
+        "functions": {name: sorted(function.bindings, key=str) for name, function in app.functions.items()},
         "results": results,
-        "files": {name: str(sys.modules[name].__file__) for name in ("function_app", "rotation")},
+        "files": {name: str(sys.modules[name].__file__) for name in OURS & sys.modules.keys()},
         "distributions": sorted(_imported()),
     }
 

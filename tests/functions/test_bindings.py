@@ -1,9 +1,11 @@
 """What the host is told about the functions."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.functions.fresh import fresh
 from tests.functions.harness import App
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -49,6 +51,13 @@ async def test_each_function_has_its_bindings(loaded: App, name: str) -> None:
     """Trigger, outputs and their settings are those that the host reads; parameters may be called anything."""
     found = [{k: v for k, v in binding.items() if k != "name"} for binding in loaded.functions[name].bindings]
     assert sorted(BINDINGS[name], key=_type) == sorted(found, key=_type)
+
+
+async def test_the_empty_app_of_the_benchmark_has_the_same(loaded: App) -> None:
+    """Otherwise the benchmark would compare with something else."""
+    told, _ = fresh(Path(__file__).parent / "empty")
+    ours = {name: sorted(function.bindings, key=str) for name, function in loaded.functions.items()}
+    assert ours == told["functions"]
 
 
 def _type(binding: dict[str, Any]) -> str:
