@@ -1,40 +1,21 @@
 """The Azure Functions app: what starts a rotation, and nothing else; `rotation/triggers.py` has what is done then."""
 
-import asyncio
-import functools
 import os
 import typing
-from collections.abc import Awaitable, Callable, Coroutine
 
 import azure.functions as func
 
 from rotation import telemetry
 from rotation.replies import Reply
-from rotation.triggers import Triggers
+from rotation.triggers import Triggers, contained
 
 QUEUE = "rotation-work"
 STORAGE = "AzureWebJobsStorage"
-
-P = typing.ParamSpec("P")
-T = typing.TypeVar("T")
 
 telemetry.configure()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 # The environment is handed over, not read: an app without settings starts, and each function says what is missing.
 triggers = Triggers(os.environ)
-
-
-def contained(handler: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[None, None, T]]:
-    """Let no cancellation escape: the worker would send no answer, and the host would wait until its own time limit."""
-
-    @functools.wraps(handler)
-    async def answering(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await handler(*args, **kwargs)
-        except asyncio.CancelledError:
-            raise RuntimeError("the invocation was cancelled; the next pass goes on from what it finds") from None
-
-    return answering
 
 
 # The library knows typing.List, and not list, as several messages.

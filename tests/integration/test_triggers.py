@@ -14,7 +14,7 @@ import pytest
 from rotation import telemetry
 from rotation.errors import ChangedMeanwhile, Transient
 from rotation.messages import read
-from rotation.triggers import Triggers
+from rotation.triggers import Triggers, contained
 from simulator.client import ControlClient
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
@@ -288,3 +288,32 @@ async def test_two_workers_of_one_process_do_not_meet(
     assert ["Busy"] == [type(result).__name__ for result in results if result is not None]
     assert 1 == regenerations(simulator)
     assert [logging.INFO, logging.INFO] == [r.levelno for r in caplog.records if "rotation.attempt" in r.message]
+
+
+async def test_a_cancelled_invocation_fails_with_an_answer() -> None:
+    """A cancellation that leaves a function is never answered by the worker."""
+
+    @contained
+    async def waiting(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    invocation = asyncio.create_task(waiting(60))
+    await asyncio.sleep(0)
+    invocation.cancel()
+
+    with pytest.raises(RuntimeError, match="cancelled"):
+        await invocation
+
+
+async def test_a_pass_outlives_its_cancelled_invocation(simulator: ControlClient) -> None:
+    """It is not stopped between two writes."""
+    simulator.reset(over_two_vaults())
+    async with app() as triggers:
+        invocation = asyncio.create_task(triggers.rotate_now(ROUTE, b""))
+        await asyncio.sleep(0)
+        assert triggers._going_on
+        invocation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await invocation
+
+    assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
