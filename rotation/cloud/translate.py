@@ -12,7 +12,6 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     IncompleteReadError,
-    ServiceRequestError,
 )
 
 from rotation.errors import (
@@ -27,6 +26,7 @@ from rotation.errors import (
     Throttled,
     Unavailable,
     Unexpected,
+    Untrusted,
 )
 
 _LONGEST_QUOTE = 300
@@ -82,11 +82,43 @@ def translate(error: Exception, doing: str) -> RotationError:
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
-    if isinstance(error, ServiceRequestError) and _names_nobody(error.inner_exception):
-        return NotFound(
-            f"cannot {doing}: its host name is unknown; check the name, and the private DNS zone if it has one"
-        )
-    return Unavailable(f"cannot {doing}: the service could not be reached ({type(error).__name__})")
+    return _unreached(error, f"cannot {doing}: ")
+
+
+def _unreached(error: Exception, cannot: str) -> RotationError:
+    """What it means that there is no answer.
+
+    Only what the operating system says is quoted: the texts of HTTP errors may hold a part of the answer.
+    """
+    cause = getattr(error, "inner_exception", None) or error
+    said = f"({_quote(str(getattr(cause, 'os_error', None) or type(cause).__name__))})"
+    kind, meaning = _obstruction(cause)
+    return kind(f"{cannot}{meaning} {said}")
+
+
+def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
+    """Our error for what kept an answer from coming, and the way out."""
+    found: tuple[type[RotationError], str]
+    match cause:
+        case aiohttp.ClientConnectorCertificateError():
+            found = (
+                Untrusted,
+                "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that has its issuer, "
+                "or that of the proxy which inspects the traffic",
+            )
+        case aiohttp.ClientConnectorDNSError() if cause.os_error.errno == socket.EAI_AGAIN:
+            found = Unavailable, "its host name could not be looked up; check the network's name server"
+        case aiohttp.ClientConnectorDNSError():
+            found = NotFound, "its host name is unknown; check the name, and the private DNS zone if it has one"
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            found = Unavailable, "the proxy does not let us through; check HTTPS_PROXY and NO_PROXY"
+        case TimeoutError():
+            found = Unavailable, "it timed out; check the network, and HTTPS_PROXY if a proxy is needed"
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            found = Unavailable, "the connection was refused; check HTTPS_PROXY if a proxy is needed"
+        case _:
+            found = Unavailable, "the service could not be reached"
+    return found
 
 
 def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationError:
@@ -122,7 +154,7 @@ def _forbidden(error: HttpResponseError, cannot: str, said: str) -> RotationErro
     if match := _DENIED_ACTION.search(text):
         action = match[1]
         return Forbidden(
-            f"{cannot}our identity may not {action}; assign it the role {_role_for(action)!r} "
+            f"{cannot}our identity lacks the right to {action}; assign it the role {_role_for(action)!r} "
             f"and allow some minutes {said}"
         )
     return Forbidden(f"{cannot}our identity lacks a right {said}")
@@ -153,11 +185,6 @@ def retry_after(error: HttpResponseError) -> float | None:
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdecimal() else None
-
-
-def _names_nobody(error: BaseException | None) -> bool:
-    """Whether a host name is known not to exist, as opposed to a name server that is out of reach."""
-    return isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno != socket.EAI_AGAIN
 
 
 def _role_for(action: str) -> str:
