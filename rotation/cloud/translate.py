@@ -59,13 +59,13 @@ _MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
 def translated(doing: str) -> Iterator[None]:
     """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
 
-    The SDK's error is kept as the cause, except where its text may quote the body of a successful answer:
-    that body holds keys.
+    The SDK's error is kept as the cause, except where its text holds what may be a key: it quotes the bodies of
+    answers, and a cause is printed with every traceback.
     """
     try:
         yield
     except (AzureError, OSError) as error:
-        raise translate(error, doing) from (None if _quotes_a_good_answer(error) else error)
+        raise translate(error, doing) from (None if _may_hold_a_key(error) else error)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # The SDKs do not foresee every answer either.
         raise Unexpected(f"cannot {doing}: the answer cannot be understood ({type(error).__name__})") from None
@@ -101,11 +101,7 @@ def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
     found: tuple[type[RotationError], str]
     match cause:
         case aiohttp.ClientConnectorCertificateError():
-            found = (
-                Untrusted,
-                "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that has its issuer, "
-                "or that of the proxy which inspects the traffic",
-            )
+            found = Untrusted, "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that has its issuer"
         case aiohttp.ClientConnectorDNSError() if cause.os_error.errno == socket.EAI_AGAIN:
             found = Unavailable, "its host name could not be looked up; check the network's name server"
         case aiohttp.ClientConnectorDNSError():
@@ -203,10 +199,7 @@ def _quote(text: str) -> str:
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
-def _quotes_a_good_answer(error: Exception) -> bool:
-    """Whether the error's text holds the body of a 2xx answer: the SDK appends what it could not parse."""
-    return (
-        isinstance(error, HttpResponseError)
-        and error.status_code is not None
-        and error.status_code < HTTPStatus.BAD_REQUEST
-    )
+def _may_hold_a_key(error: Exception) -> bool:
+    """Whether the error's text quotes the body of a good answer that could not be parsed, or what looks like a key."""
+    good = isinstance(error, HttpResponseError) and (error.status_code or 0) < HTTPStatus.BAD_REQUEST
+    return good or _KEY_LIKE.search(str(error)) is not None
