@@ -214,7 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
-        answer = failure("usage", f"{wrong.format_message()}\nsee `{PROGRAM} COMMAND --help`", 2)
+        # Typer passes on how its parser of enums begins.
+        complaint = wrong.format_message().replace("Value error, ", "")
+        answer = failure("usage", f"{complaint}\nsee `{PROGRAM} COMMAND --help`", 2)
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)

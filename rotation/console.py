@@ -175,11 +175,17 @@ class Voice:
         return sys.stdin.isatty() and self._err.is_terminal
 
     def ask(self, question: str) -> bool:
-        """Ask for a yes; Ctrl-C here is a KeyboardInterrupt at once, which asyncio would put off."""
+        """Ask for a yes; the end of input is none.
+
+        Ctrl-C here is a KeyboardInterrupt at once, which asyncio would put off.
+        """
         usual = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return typer.confirm(question, err=True)
-        except typer.Abort:
+        except typer.Abort as abort:
+            # Both ways not to answer come under this name.
+            if isinstance(abort.__context__, EOFError):
+                return False
             raise KeyboardInterrupt from None
         finally:
             signal.signal(signal.SIGINT, usual)

@@ -229,7 +229,9 @@ def test_an_interrupt_is_a_document_too(simulator: ControlClient) -> None:
     assert [a["account"].rpartition("/")[2] for a in document["accounts"]] == [STORAGE]
 
 
-@pytest.mark.parametrize(("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x03", 130, 0)])
+@pytest.mark.parametrize(
+    ("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x04", 2, 0), ("\x03", 130, 0)]
+)
 def test_a_person_is_asked_before_many_accounts_are_harmed(
     simulator: ControlClient, answer: str, code: int, changed: int
 ) -> None:

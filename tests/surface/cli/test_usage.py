@@ -52,6 +52,7 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(
 
     assert (told.code, told.out) == (2, "")
     assert told.err.startswith("error: ")
+    assert "Value error" not in told.err
     assert "--help" in told.err
     assert (asked.document["error"]["code"], asked.err) == ("usage", "")
     assert simulator.journal() == []
