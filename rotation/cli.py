@@ -192,7 +192,7 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
     A secret that holds one of the account's keys is adopted; one that does not exist is created.
     """
     (chosen,) = _refs([ref])
-    account = _parsed("--resource-id", AccountId.parse, resource_id)
+    account = _parsed("--resource-id", AccountId.parse, resource_id.removesuffix("/"))
     validity = None if validity_days is None else timedelta(days=validity_days)
 
     return _run(lambda desk: commands.enroll(desk, chosen, account, form, validity, dry_run=dry_run), as_json=as_json)

@@ -125,13 +125,13 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
     """Put a secret under rotation."""
     tools, survey = desk.world.tools, await desk.fleet.survey()
     outcome = await put_under_rotation(ref, account, tools, survey, form=form, validity=validity, dry_run=dry_run)
-    due = None
+    standing = None
     if not dry_run:
         others = [s for group in survey.groups if group.account == account for s in group.secrets if s.ref != ref]
         # A listing may not show yet what was written just now.
         group = Group(account, (*others, await tools.vaults[ref.vault].read(ref.name)))
-        due = standings([group], tools)[0].due
-    return views.enrolled(outcome, ref, due)
+        (standing,) = standings([group], tools)
+    return views.enrolled(outcome, ref, standing)
 
 
 def named(survey: Survey, refs: Collection[SecretRef]) -> tuple[Sequence[Group], Sequence[Outcome]]:

@@ -125,19 +125,31 @@ def standing(
     return Answer(document, parts, max(codes, default=0))
 
 
-def enrolled(outcome: Outcome, ref: SecretRef, due: datetime | None) -> Answer:
-    """Say what was found and written, when the first rotation is due, and how applications read the secret."""
+def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None) -> Answer:
+    """Say what was found and written, how the account stands now, and how applications read the secret."""
     reference = f"@Microsoft.KeyVault(VaultName={ref.vault};SecretName={ref.name})"
     others = ", ".join(str(other) for other in outcome.secrets if other != ref)
     parts: list[Listing | str] = [f"{_why(outcome)}; nothing was written"]
     if outcome.steps:
         parts = [f"{step.because}; slot {step.slot}, fingerprint {step.fingerprint}" for step in outcome.steps]
     parts.append(f"the account is also published by {others}" if others else "no other secret publishes the account")
-    if due is not None:
-        parts.append(f"a new key is due {format_time(due)}")
+    if standing is not None:
+        parts.append(f"next: {_next(standing)}")
     parts.append(f"applications read it as an app setting of this value: {reference}")
+    due = standing and standing.due
     document = {**outcome.to_json(), "due": due and format_time(due), "reference": reference}
     return Answer(document, parts, outcome.exit_code)
+
+
+def _next(standing: Standing) -> str:
+    """What becomes of an account to which a secret has just been added."""
+    verdict, due = standing.verdict, standing.due
+    if verdict.reason is not Reason.OVERLAP:
+        return verdict.because if verdict.action is Action.LEAVE else f"{verdict.action}, as {verdict.because}"
+    postponed = f"{verdict.because}; an enrolment is a publication, so no new key is made before"
+    if due and verdict.until and due > verdict.until:
+        return f"{postponed}; one is due {format_time(due)}"
+    return postponed
 
 
 def changes(outcomes: Iterable[Outcome]) -> Listing:
