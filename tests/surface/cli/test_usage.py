@@ -85,6 +85,14 @@ def test_without_arguments_help_is_shown(command: Command) -> None:
     assert ran.out.startswith("Usage: python -m rotation")
 
 
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    """The engine needs no command line, so its packages may be missing."""
+    asked = subprocess.run([sys.executable, "-S", "-m", "rotation"], capture_output=True, text=True, check=False)
+
+    assert asked.returncode == 2
+    assert 'pip install ".[cli]"' in asked.stderr
+
+
 def test_help_does_not_wait_for_azure() -> None:
     """The SDKs take seconds to import, and help needs none of them."""
     code = "import sys; from rotation.cli import main; main(['rotate', '--help']); print(sorted(sys.modules))"
