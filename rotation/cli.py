@@ -52,7 +52,7 @@ app = typer.Typer(
         "130  interrupted; the answer says what is not finished",
     )
     + "\n\n"
-    + _examples("doctor", "status", "rotate kv-orders/storage-key --dry-run"),
+    + _examples("doctor", "status", "rotate kv-orders/orders-storage-key --dry-run"),
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     # Plain text wherever it goes, and no stack trace that shows what variables hold, such as keys.
@@ -67,7 +67,7 @@ Refs: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
 
 
-@app.command(epilog=_examples("plan kv-orders/storage-key"))
+@app.command(epilog=_examples("plan kv-orders/orders-storage-key"))
 def plan(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002  # an option is a flag
     """Say what a pass would do; change nothing.
 
@@ -90,7 +90,9 @@ def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT00
 
 @app.command(
     epilog=_examples(
-        "rotate kv-orders/storage-key", "rotate --due", "rotate kv-orders/storage-key --compromised active --grace PT1H"
+        "rotate kv-orders/orders-storage-key",
+        "rotate --due",
+        "rotate kv-orders/orders-storage-key --compromised active --grace PT1H",
     )
 )
 def rotate(  # noqa: PLR0913  # what an operator may ask for
@@ -163,7 +165,7 @@ def audit(
 
 @app.command(
     epilog=_examples(
-        "enroll kv-orders/storage-key \\\n"
+        "enroll kv-orders/orders-storage-key \\\n"
         "    --resource-id /subscriptions/…/resourceGroups/orders/providers/Microsoft.Storage/storageAccounts/storders"
     )
 )
