@@ -99,6 +99,9 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         return views.planned(await _look(desk, survey, groups, known, request))
     if (request.force or request.compromised) and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
+        # Secrets may have been enrolled while the question stood.
+        survey = await desk.fleet.survey()
+        groups, known = selection.of(survey, desk.fleet, request)
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
         report = await desk.fleet.rotate(survey, groups, request, watch)
     notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
