@@ -29,7 +29,9 @@ class RotatingClient(Generic[Client]):
     `connect` makes a client from the secret's value. The secret is read again every `max_age` seconds, which has to be
     far less than the overlap of two keys. When reading again did not cure a refusal, further refusals cause no reading
     for `patience` seconds: what is missing is a permission, and asking Key Vault more often does not give it.
-    Raises an AzureError at once when the secret cannot be read the first time.
+    A new value from which no client can be made is left alone, and tried again with the next reading.
+    Raises at once when the secret cannot be read the first time (an AzureError), or makes no client (what `connect`
+    raises).
     """
 
     def __init__(
@@ -93,7 +95,16 @@ class RotatingClient(Generic[Client]):
             log.warning("%s could not be read again: %s", self._name, error.message)
             return
         if value != self._value:
-            self._value, self._client = value, self._connect(value)
+            self._take(value)
+
+    def _take(self, value: str) -> None:
+        try:
+            client = self._connect(value)
+        except Exception as error:  # noqa: BLE001  # whatever a parser raises, the client in use goes on working
+            # Only the type: the text may quote the value.
+            log.warning("%s holds a new value that makes no client: %s", self._name, type(error).__name__)
+            return
+        self._value, self._client = value, client
 
     def _read(self) -> str:
         # Without a version: a pinned version is a key that will be refused one day.

@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 
 if find_spec("typer") is None or find_spec("rich") is None:
-    sys.stderr.write("the command line needs typer and rich: pip install 'key-rotation[cli]'\n")
+    sys.stderr.write("""the command line needs typer and rich: run `pip install ".[cli]"` in the project's folder\n""")
     sys.exit(2)
 
 from rotation.cli import main  # needs what was looked for just before

@@ -4,12 +4,13 @@ Nothing is written that was not read again just before, and nothing without the 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import ChangedMeanwhile, NotYetTrue, Staged
+from rotation.errors import ChangedMeanwhile, NotYetTrue, RotationError, Staged
 from rotation.formats import recognise, rekey
 from rotation.model import (
     Action,
@@ -50,7 +51,8 @@ class Hands:
         self._tools = tools
         self._lease = lease
         self._step: Step | None = None
-        self._written: list[SecretRef] = []
+        self._changed: list[SecretRef] = []
+        self._overwritten: list[Secret] = []
         self._notes: list[str] = []
 
     @property
@@ -58,7 +60,12 @@ class Hands:
         """What was changed so far, also by an act that failed half way; None when nothing was."""
         if self._step is None:
             return None
-        return replace(self._step, secrets=tuple(sorted(self._written)), notes=tuple(self._notes))
+        return replace(self._step, secrets=tuple(sorted(self._changed)), notes=tuple(self._notes))
+
+    @property
+    def overwritten(self) -> tuple[Secret, ...]:
+        """The secrets that were written to, as they were before."""
+        return tuple(self._overwritten)
 
     async def act(self, verdict: Verdict) -> None:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
@@ -78,12 +85,18 @@ class Hands:
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         if not await self._accepted(key):
             await self._stage(members)
-            self._written.clear()  # they carry a note now, and not the new key
             raise Staged(
                 f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, the "
                 "published key is untouched, and the next pass publishes the new one"
             )
-        await self._publish_new(members, slot, key)
+        try:
+            await self._publish_new(members, slot, key)
+        except RotationError:
+            if not self._overwritten:
+                # So that the next pass publishes this key instead of making yet another one.
+                with suppress(RotationError):
+                    await self._stage(members)
+            raise
 
     async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> None:
         slot = self._facts.idle
@@ -118,14 +131,14 @@ class Hands:
 
     async def _retire(self, verdict: Verdict, _: list[Publication]) -> None:
         slot = self._facts.idle
-        # A retirement that was due anyway was announced, and is not what the request asks for.
+        broken = self._broken_promise()
+        # A retirement that was due anyway is not what the request asks for, and must not be taken for it.
         asked = verdict.reason is Reason.COMPROMISED
-        broken = self._broken_promise() if asked else None
 
         def retired(member: Publication, terms: Terms) -> Terms:
-            before = member.terms.state
+            before = member.terms.state.unstaged()
             identity = self._request.mark if asked and self._request.mark else before.id
-            return replace(terms, state=replace(before.unstaged(), retire_at=None, retire_slot=None, id=identity))
+            return replace(terms, state=replace(before, retire_at=None, retire_slot=slot, id=identity))
 
         key = await self._regenerate(slot)
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
@@ -190,6 +203,7 @@ class Hands:
             return replace(terms, state=state)
 
         await self._amend(members, waiting)
+        self._changed.clear()  # they carry a note now, and not the new key
 
     async def _regenerate(self, slot: Slot) -> Sensitive:
         self._lease.ensure()
@@ -206,6 +220,8 @@ class Hands:
             answer = await self._provider.probe(self._seen.description, key)
             if answer is Probe.ACCEPTED:
                 return True
+            # What was refused a moment ago is published only once it is accepted.
+            certainly = certainly or answer is Probe.REFUSED
             unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0
             if unreachable >= ATTEMPTS and limits.probe is ProbeMode.TRY and not certainly:
                 self._notes.append("the data plane could not be reached, so the key was published without trying it")
@@ -226,32 +242,38 @@ class Hands:
             tags=tags.write(current.tags, terms),
             expires=self._tools.clock.now() + terms.validity,
             content_type=current.content_type,
+            replaces=current.version,
         )
-        self._lease.ensure()
-        await self._tools.vaults[member.ref.vault].publish(member.ref.name, draft)
-        self._written.append(member.ref)
+        await self._tools.vaults[member.ref.vault].publish(member.ref.name, draft, self._lease)
+        self._note_write(current)
 
     async def _amend(self, members: Iterable[Publication], change: Change) -> None:
         await all_tried(*(self._amend_one(member, change) for member in members))
 
     async def _amend_one(self, member: Publication, change: Change) -> None:
         current, terms = await self._unchanged(member)
+        written = tags.write(current.tags, change(member, terms))
+        if written == current.tags:
+            return
         self._lease.ensure()
-        await self._tools.vaults[member.ref.vault].amend(
-            member.ref.name, current.version or "", tags.write(current.tags, change(member, terms))
-        )
-        self._written.append(member.ref)
+        await self._tools.vaults[member.ref.vault].amend(member.ref.name, current.version or "", written)
+        self._note_write(current)
+
+    def _note_write(self, before: Secret) -> None:
+        self._overwritten.append(before)
+        self._changed.append(before.ref)
 
     async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
         """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
         current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
         meanwhile = f"{member.ref} was changed by somebody else during the pass; the next pass looks again"
-        if current.version != member.secret.version:
-            raise ChangedMeanwhile(meanwhile)
         try:
-            return current, tags.read(current.tags)
+            terms = tags.read(current.tags)
         except tags.TagError as error:
             raise ChangedMeanwhile(meanwhile) from error
+        if (current.version, terms) != (member.secret.version, member.terms):
+            raise ChangedMeanwhile(meanwhile)
+        return current, terms
 
     def _text(self, member: Publication, current: Secret, key: Sensitive) -> Sensitive:
         """Put the key into what stands there, so that nothing else of it is lost."""

@@ -52,7 +52,7 @@ app = typer.Typer(
         "130  interrupted; the answer says what is not finished",
     )
     + "\n\n"
-    + _examples("doctor", "status", "rotate kv-orders/storage-key --dry-run"),
+    + _examples("doctor", "status", "rotate kv-orders/orders-storage-key --dry-run"),
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     # Plain text wherever it goes, and no stack trace that shows what variables hold, such as keys.
@@ -67,7 +67,7 @@ Refs: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
 
 
-@app.command(epilog=_examples("plan kv-orders/storage-key"))
+@app.command(epilog=_examples("plan kv-orders/orders-storage-key"))
 def plan(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002  # an option is a flag
     """Say what a pass would do; change nothing.
 
@@ -90,7 +90,9 @@ def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT00
 
 @app.command(
     epilog=_examples(
-        "rotate kv-orders/storage-key", "rotate --due", "rotate kv-orders/storage-key --compromised active --grace PT1H"
+        "rotate kv-orders/orders-storage-key",
+        "rotate --due",
+        "rotate kv-orders/orders-storage-key --compromised active --grace PT1H",
     )
 )
 def rotate(  # noqa: PLR0913  # what an operator may ask for
@@ -163,7 +165,7 @@ def audit(
 
 @app.command(
     epilog=_examples(
-        "enroll kv-orders/storage-key \\\n"
+        "enroll kv-orders/orders-storage-key \\\n"
         "    --resource-id /subscriptions/…/resourceGroups/orders/providers/Microsoft.Storage/storageAccounts/storders"
     )
 )
@@ -192,7 +194,7 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
     A secret that holds one of the account's keys is adopted; one that does not exist is created.
     """
     (chosen,) = _refs([ref])
-    account = _parsed("--resource-id", AccountId.parse, resource_id)
+    account = _parsed("--resource-id", AccountId.parse, resource_id.removesuffix("/"))
     validity = None if validity_days is None else timedelta(days=validity_days)
 
     return _run(lambda desk: commands.enroll(desk, chosen, account, form, validity, dry_run=dry_run), as_json=as_json)
@@ -214,7 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
-        answer = failure("usage", f"{wrong.format_message()}\nsee `{PROGRAM} COMMAND --help`", 2)
+        # Typer passes on how its parser of enums begins.
+        complaint = wrong.format_message().replace("Value error, ", "")
+        answer = failure("usage", f"{complaint}\nsee `{PROGRAM} COMMAND --help`", 2)
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rotation import views
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
-from rotation.errors import BadInput
+from rotation.errors import BadInput, NotFound
 from rotation.fleet import Fleet, Survey, Watcher
 from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
 from rotation.report import Outcome, Report
@@ -72,6 +72,7 @@ class Selection:
 
 async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Look at the accounts and say what a pass would do; changes nothing."""
+    _check_vaults(desk, refs)
     survey = await desk.fleet.survey()
     groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
     return views.planned(await _look(desk, survey, groups, known, Request(Trigger.OPERATOR)))
@@ -79,6 +80,7 @@ async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
 
 async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Say how the accounts stand, from the listing alone."""
+    _check_vaults(desk, refs)
     tools = desk.world.tools
     survey = await desk.fleet.survey()
     groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
@@ -89,6 +91,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     desk: Desk, selection: Selection, request: Request, grace: timedelta | None, *, dry_run: bool, yes: bool
 ) -> Answer:
     """Bring the selected accounts to rest, or say what that would take; without `grace` the setting's holds."""
+    _check_vaults(desk, selection.refs)
     request = replace(request, grace=desk.world.settings.grace if grace is None else grace)
     survey = await desk.fleet.survey()
     groups, known = selection.of(survey, desk.fleet, request)
@@ -96,6 +99,9 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         return views.planned(await _look(desk, survey, groups, known, request))
     if (request.force or request.compromised) and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
+        # Secrets may have been enrolled while the question stood.
+        survey = await desk.fleet.survey()
+        groups, known = selection.of(survey, desk.fleet, request)
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
         report = await desk.fleet.rotate(survey, groups, request, watch)
     notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
@@ -110,10 +116,10 @@ async def audit(desk: Desk, *, repair: bool) -> Answer:
     """Look at every account for disagreements; with `repair`, mend those that need no new key."""
     survey, request = await desk.fleet.survey(), Request(Trigger.OPERATOR)
     if not repair:
-        return views.audited(await _look(desk, survey, survey.groups, survey.strays, request))
+        return views.audited(await _look(desk, survey, survey.groups, survey.strays, request), repairing=False)
     with desk.voice.progress("repairing", len(survey.groups), _noted(desk, survey.groups)) as watch:
         report = await desk.fleet.rotate(survey, survey.groups, request, watch, only=REPAIRS)
-    return views.audited(_with(report, survey.strays))
+    return views.audited(_with(report, survey.strays), repairing=True)
 
 
 async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
@@ -122,13 +128,21 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
     """Put a secret under rotation."""
     tools, survey = desk.world.tools, await desk.fleet.survey()
     outcome = await put_under_rotation(ref, account, tools, survey, form=form, validity=validity, dry_run=dry_run)
-    due = None
+    standing = None
     if not dry_run:
         others = [s for group in survey.groups if group.account == account for s in group.secrets if s.ref != ref]
         # A listing may not show yet what was written just now.
         group = Group(account, (*others, await tools.vaults[ref.vault].read(ref.name)))
-        due = standings([group], tools)[0].due
-    return views.enrolled(outcome, ref, due)
+        (standing,) = standings([group], tools)
+    return views.enrolled(outcome, ref, standing)
+
+
+def _check_vaults(desk: Desk, refs: Collection[SecretRef]) -> None:
+    """Raise NotFound for secrets of vaults that we are not to look into, before looking anywhere."""
+    strange = sorted({ref.vault for ref in refs} - desk.world.tools.vaults.keys())
+    if strange:
+        verb = "is not one" if len(strange) == 1 else "are not"
+        raise NotFound(f"{', '.join(strange)} {verb} of the vaults in ROTATION_VAULTS; add it there, or check the name")
 
 
 async def _look(
@@ -149,10 +163,10 @@ def _with(report: Report, known: Sequence[Outcome]) -> Report:
 
 def _confirm(desk: Desk, request: Request, number: int) -> None:
     """Have a person confirm what may break promises to many applications at once; raises BadInput without."""
-    what = f"Treat the keys of {number} accounts ({request.compromised}) as compromised and end them"
+    what = f"Treat the keys of {views.accounts(number)} ({request.compromised}) as compromised and end them"
     if request.force:
-        what = f"Rotate {number} accounts now, and end keys that are still promised to applications"
+        what = f"Rotate {views.accounts(number)} now, and end keys that are still promised to applications"
     if not desk.voice.can_ask():
-        raise BadInput(f"{number} accounts are concerned and nobody is there to confirm it; add --yes")
+        raise BadInput(f"this concerns {views.accounts(number)} and nobody is there to confirm it; add --yes")
     if not desk.voice.ask(f"{what}?"):
         raise BadInput("not confirmed; nothing was changed")

@@ -37,8 +37,12 @@ STYLES = {
     "✓": "green",
     "✗": "bold red",
     "?": "yellow",
+    "ok": "green",
+    "FAILED": "bold red",
 }
 """How the words that matter most look on a terminal."""
+WORDS = {"✓": "ok", "✗": "FAILED"}
+"""What stands for our signs where the encoding may lack them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class Listing:
         kept = [i for i in range(len(self.columns)) if any(row[i] for row in self.rows)]
         rows = [tuple(row[i] for i in kept) for row in self.rows]
         return Listing(tuple(self.columns[i] for i in kept), rows, self.title)
+
+    def in_words(self) -> "Listing":
+        """The same without signs."""
+        rows = [tuple(WORDS.get(cell, cell) if isinstance(cell, str) else cell for cell in row) for row in self.rows]
+        return Listing(self.columns, rows, self.title)
 
     def narrowest(self) -> int:
         """How many characters a line needs at least."""
@@ -101,6 +110,8 @@ class Terminal(Console):
         if listing.title:
             self.print(Text(listing.title, style="bold"), soft_wrap=True)
         listing = listing.telling()
+        if not self.encoding.startswith("utf"):
+            listing = listing.in_words()
         if listing.narrowest() <= self.width:
             self._table(listing)
         else:
@@ -164,11 +175,17 @@ class Voice:
         return sys.stdin.isatty() and self._err.is_terminal
 
     def ask(self, question: str) -> bool:
-        """Ask for a yes; Ctrl-C here is a KeyboardInterrupt at once, which asyncio would put off."""
+        """Ask for a yes; the end of input is none.
+
+        Ctrl-C here is a KeyboardInterrupt at once, which asyncio would put off.
+        """
         usual = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             return typer.confirm(question, err=True)
-        except typer.Abort:
+        except typer.Abort as abort:
+            # Both ways not to answer come under this name.
+            if isinstance(abort.__context__, EOFError):
+                return False
             raise KeyboardInterrupt from None
         finally:
             signal.signal(signal.SIGINT, usual)

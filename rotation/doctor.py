@@ -1,6 +1,8 @@
 """Looks whether everything that a rotation needs is there, before one is due; changes nothing."""
 
 import asyncio
+import base64
+import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,6 +57,8 @@ class Check:
     result: Result
     finding: str
     exit_code: int = 0
+    obstructed: bool = False
+    """Whether the thing itself forbids to go on, as opposed to a look at it that failed."""
 
     def to_json(self) -> Json:
         """Return the check with the names that scripts rely on."""
@@ -85,7 +89,8 @@ async def examine(world: "World") -> Answer:
 
 
 def _settings(settings: Settings) -> Check:
-    found = f"{len(settings.vaults)} vaults; overlap {format_duration(settings.limits.overlap)}"
+    vaults = "1 vault" if len(settings.vaults) == 1 else f"{len(settings.vaults)} vaults"
+    found = f"{vaults}; overlap {format_duration(settings.limits.overlap)}"
     return Check("settings", "read", Result.FINE, f"{found}; probe {settings.limits.probe}; {settings.cloud.name}")
 
 
@@ -99,10 +104,22 @@ async def _sign_in(world: "World") -> Sequence[Check]:
 
         async def token(service: str) -> str:
             with translated(f"sign in to {service}"):
-                await connection.credential.get_token(scopes[service])
-            return "there is a token"
+                return _bearer((await connection.credential.get_token(scopes[service])).token)
 
         return [await _check("sign-in", service, token(service)) for service in scopes]
+
+
+def _bearer(token: str) -> str:
+    """Say whom a token is for, as it says itself; only the service can check that, and to us it may be opaque."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(f"{payload}{'=' * (-len(payload) % 4)}"))
+        who = claims.get("upn") or claims.get("preferred_username")
+        app = claims.get("appid") or claims.get("azp")
+        name = who or (f"app {app}" if app else f"object {claims['oid']}")
+        return f"as {name} in tenant {claims['tid']}"
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return "there is a token"
 
 
 async def _vault(world: "World", survey: Survey, name: str) -> Sequence[Check]:
@@ -112,7 +129,7 @@ async def _vault(world: "World", survey: Survey, name: str) -> Sequence[Check]:
     async def listed() -> str:
         if name in survey.problems:
             raise survey.problems[name]
-        return f"{len(managed)} managed secrets"
+        return "1 managed secret" if len(managed) == 1 else f"{len(managed)} managed secrets"
 
     async def read() -> str:
         readable = next((secret for secret in managed if secret.enabled), None)
@@ -180,9 +197,12 @@ async def _account(world: "World", group: Group) -> Sequence[Check]:
     async def reached() -> str:
         return await _reached(world, group, provider)
 
-    return await _checks(
-        account.name, {"read": described, "list keys": listed, "rights": allowed, "data plane": reached}
-    )
+    read = await _check(account.name, "read", described())
+    steps: Steps = {"list keys": listed, "rights": allowed, "data plane": reached}
+    if read.obstructed:
+        # Keys that are switched off cannot be listed nor used either: one cause is one complaint.
+        steps = {"rights": allowed}
+    return [read, *await _checks(account.name, steps)]
 
 
 async def _reached(world: "World", group: Group, provider: Provider) -> str:
@@ -228,7 +248,8 @@ async def _check(subject: str, what: str, looking: Awaitable[str]) -> Check:
     except Transient as passing:
         return Check(subject, what, Result.UNKNOWN, str(passing), passing.exit_code)
     except RotationError as wrong:
-        return Check(subject, what, Result.WRONG, str(wrong), wrong.exit_code)
+        obstructed = isinstance(wrong, _ObstructedError)
+        return Check(subject, what, Result.WRONG, str(wrong), wrong.exit_code, obstructed)
 
 
 def _rows(checks: Iterable[Check]) -> list[tuple[str, str, str, str]]:
@@ -238,11 +259,19 @@ def _rows(checks: Iterable[Check]) -> list[tuple[str, str, str, str]]:
         what, found = check.what, check.finding
         key = (check.subject, "" if check.result is Result.FINE else what)
         if key in rows:
-            what, found = f"{rows[key][2]}, {what}", f"{rows[key][3]}; {found}"
+            said = rows[key][3]
+            what, found = f"{rows[key][2]}, {what}", said if found in said.split("; ") else f"{said}; {found}"
         rows[key] = (SIGNS[check.result], check.subject, what, found)
     return list(rows.values())
 
 
 def _summary(checks: Iterable[Check]) -> str:
-    wrong = sum(check.exit_code != 0 for check in checks)
-    return "nothing is in the way of a rotation" if not wrong else f"{wrong} to put right before rotations can go on"
+    wrong = sum(check.result is Result.WRONG for check in checks)
+    if wrong:
+        return f"{wrong} to put right before rotations can go on"
+    passing = sum(check.exit_code != 0 for check in checks)
+    return (
+        f"{passing} could not be looked at for now; look again later"
+        if passing
+        else "nothing is in the way of a rotation"
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotation import policy, tags
-from rotation.errors import BadInput, NotFound, Refused
+from rotation.errors import BadInput, ChangedMeanwhile, NotFound, Refused
 from rotation.fleet import Survey
 from rotation.formats import recognise, rekey
 from rotation.model import (
@@ -79,7 +79,7 @@ class _Enrolment:
     ) -> Outcome:
         found = await self._find()
         if found is not None and tags.managed(found.tags):
-            return self._managed_already(found)
+            return self._managed_already(found, form, validity)
         seen = await Observer(self._group, self._tools).observe(Request(Trigger.OPERATOR))
         if seen.facts.obstacles:
             raise Refused("; ".join(o.because for o in seen.facts.obstacles))
@@ -99,13 +99,17 @@ class _Enrolment:
             tags=tags.write(found.tags if found else {}, terms),
             expires=now + terms.validity,
             content_type=found.content_type if found else _CONTENT_TYPES.get(form),
+            replaces=found.version if found else None,
         )
         self._refuse_what_could_not_rotate(draft)
         verdict = Verdict(Action.PUBLISH, Reason.ENROLLED, self._because(found, holds, slot), slot, (self._ref,))
         if dry_run:
             return self._outcome(verdict)
-        lease.ensure()
-        written = await self._vault.publish(self._ref.name, draft)
+        if await self._find() != found:
+            raise ChangedMeanwhile(
+                f"{self._ref} was changed by somebody else meanwhile; look at it, and enroll it again"
+            )
+        written = await self._vault.publish(self._ref.name, draft, lease)
         step = Step(
             verdict.action,
             verdict.reason,
@@ -122,13 +126,20 @@ class _Enrolment:
         except NotFound:
             return None
 
-    def _managed_already(self, found: Secret) -> Outcome:
+    def _managed_already(self, found: Secret, form: Format | None, validity: timedelta | None) -> Outcome:
         try:
-            account = tags.read_account(found.tags)
+            account, terms = tags.read_account(found.tags), tags.read(found.tags)
         except tags.TagError as error:
             raise Refused(f"{self._ref} has rotation tags already: {error}; correct or remove them") from error
         if account != self._group.account:
             raise Refused(f"{self._ref} is enrolled for {account}; remove its rotation tags first")
+        if form not in (None, terms.format):
+            raise Refused(f"{self._ref} is enrolled already with the format {terms.format}, which its readers rely on")
+        if validity not in (None, terms.validity):
+            raise Refused(
+                f"{self._ref} is enrolled already with a validity of {terms.validity.days} days; "
+                "change its tag validity-days instead"
+            )
         return self._outcome(
             Verdict(
                 Action.LEAVE,

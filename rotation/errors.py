@@ -17,6 +17,7 @@ RotationError
     ├── ReadOnlyLock            a lock forbids to list or regenerate keys
     ├── SharedKeyOff            the account does not accept keys
     ├── CredentialUnavailable   no identity to sign in with, or the sign-in was refused
+    ├── Untrusted               the service shows a certificate that nobody vouches for
     ├── SecretDisabled          the secret's current version is disabled
     ├── SecretDeleted           the secret is deleted but recoverable
     ├── Refused                 the account may not be touched as it is
@@ -136,6 +137,12 @@ class CredentialUnavailable(NeedsOperator):
     """There is no identity to sign in with, or the sign-in was refused."""
 
     code = "credential-unavailable"
+
+
+class Untrusted(NeedsOperator):
+    """The service, or a proxy in between, shows a certificate that nobody whom we trust vouches for."""
+
+    code = "untrusted"
 
 
 class SecretDisabled(NeedsOperator):

@@ -136,7 +136,10 @@ class State:
     trigger: Trigger | None = None
     retire_at: datetime | None = None
     retire_slot: Slot | None = None
-    """Whose key is to be retired then; where nothing is noted, the idle slot's."""
+    """Whose key is to be retired then; where nothing is noted, the idle slot's.
+
+    Without `retire_at` it was retired, and its new key was never given to anybody.
+    """
     staged_slot: Slot | None = None
     staged_at: datetime | None = None
     staged_grace: timedelta | None = None
@@ -266,6 +269,10 @@ class Request:
     def settled(self) -> Self:
         """What is left of the request once it was acted on; suspects stay until their keys are gone."""
         return replace(self, id=None, occasion=None, force=False, compromised=None)
+
+    def without(self, slot: Slot | None) -> Self:
+        """The request once the key in a slot is known to be gone, whatever a listing that lags still says."""
+        return replace(self, suspects=tuple(s for s in self.suspects if s.slot != slot))
 
 
 class ProbeMode(StrEnum):

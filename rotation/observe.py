@@ -9,6 +9,7 @@ from rotation.concurrency import all_tried, concurrently
 from rotation.errors import (
     ChangedMeanwhile,
     NotFound,
+    NotYetTrue,
     ReadOnlyLock,
     Refused,
     SecretDeleted,
@@ -27,11 +28,15 @@ from rotation.model import (
     Reason,
     Request,
     Secret,
+    SecretRef,
     Sensitive,
     Slot,
     Terms,
 )
 from rotation.ports import Description, Probe, Provider, Tools
+
+LAG = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between reads of a secret that does not show yet what was written to it."""
 
 NO_SLOTS = ("", "")
 """Stands where an unknown kind of account has no slots; the facts then carry the obstacle that says so."""
@@ -75,7 +80,16 @@ class Observer:
         self._unseen = unseen
         self._description: Description | None = None
         self._reached = False
+        self._outdated: dict[SecretRef, Secret] = {}
         self.provider: Provider = tools.providers.for_type(group.account.resource_type)
+
+    def outdate(self, secrets: Iterable[Secret]) -> None:
+        """Learn which secrets, as they were read, have been written over by this pass.
+
+        A read that still shows one of them is older than what we know: to judge by it would rotate a key that has
+        just been published.
+        """
+        self._outdated |= {secret.ref: secret for secret in secrets}
 
     async def observe(self, request: Request) -> Observation:
         """Read the account, both keys and every publication with its value, all at the same time."""
@@ -121,7 +135,7 @@ class Observer:
         if not listed.enabled:
             return listed
         try:
-            read = await self._tools.vaults[listed.ref.vault].read(listed.ref.name)
+            read = await self._read_anew(listed.ref)
         except SecretDisabled:
             return replace(listed, enabled=False)
         except (NotFound, SecretDeleted) as gone:
@@ -129,6 +143,16 @@ class Observer:
         if _account(read) != self._group.account:
             raise ChangedMeanwhile(f"{listed.ref} names another account since it was listed; the next pass lists again")
         return read
+
+    async def _read_anew(self, ref: SecretRef) -> Secret:
+        """Read a secret until the vault shows what this pass has written to it."""
+        before = self._outdated.get(ref)
+        for wait in LAG:
+            read = await self._tools.vaults[ref.vault].read(ref.name)
+            if before is None or (read.version, read.tags) != (before.version, before.tags):
+                return read
+            await self._tools.clock.sleep(wait)
+        raise NotYetTrue(f"{ref}: the vault does not show yet what was written to it; the next pass looks again")
 
     async def _untriable(
         self, description: Description, keys: Mapping[Slot, Sensitive], publications: Iterable[Publication]

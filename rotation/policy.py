@@ -81,8 +81,11 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
 
 
 def promised_until(facts: Facts) -> datetime:
-    """Until when the idle slot's key is promised to work."""
-    return max(p.secret.created for p in facts.publications) + facts.limits.overlap
+    """Until when the idle slot's key is promised to work; a key that was never given out is promised to nobody."""
+    published = max(p.secret.created for p in facts.publications)
+    states = (p.terms.state for p in facts.publications)
+    retired = any(s.retire_slot == facts.idle and s.retire_at is None for s in states)
+    return published if retired else published + facts.limits.overlap
 
 
 # 1: what cannot be known is refused, with its name and the way out
@@ -161,7 +164,7 @@ def unpublishable(facts: Facts, now: datetime) -> Verdict | None:
 def set_aside(facts: Facts, now: datetime) -> Verdict | None:
     """One paused or disabled publication cannot follow, so nothing moves."""
     if paused := [p for p in facts.publications if p.terms.paused]:
-        return _leave(Reason.PAUSED, f"{_refs(paused)}: paused by rotation-policy")
+        return _leave(Reason.PAUSED, f"{_refs(paused)}: paused by rotation-policy; take paused=true out of it to go on")
     if disabled := [p for p in facts.publications if not p.secret.enabled]:
         return _leave(
             Reason.DISABLED,
@@ -285,7 +288,8 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     """The previous key was promised to stop working, and the time has come."""
     at = retires_at(facts)
-    if at is None or now < at:
+    # An idle key that is declared compromised is retired in the name of that request, which is then noted as done.
+    if at is None or now < at or any(s.slot == facts.idle and not s.published for s in _pending(facts)):
         return None
     marked = [p for p in facts.publications if _mark(facts, p)]
     return _write(
@@ -398,9 +402,9 @@ RULES: tuple[Rule, ...] = (
     no_idle_key,  # 6: is there the idle key that was declared compromised?
     split,  # 6: do publications disagree?
     staged,  # 7: does a new key wait to be accepted?
+    retirement_due,  # 9: is the previous key to stop working now, whoever asks for what?
     superseded,  # 8: does the event speak of an old version?
     already_done,  # 8: was this very request carried out?
-    retirement_due,  # 9: is the previous key to stop working now?
     compromised,  # 10: has an operator declared a key compromised?
     forced,  # 10: does an operator insist?
     within_overlap,  # 11: is the idle key still promised to somebody?

@@ -28,6 +28,8 @@ class Draft:
     tags: Mapping[str, str]
     expires: datetime
     content_type: str | None = None
+    replaces: str | None = None
+    """The version that it was made from; None for a secret that did not exist."""
 
 
 class Vault(Protocol):
@@ -46,7 +48,7 @@ class Vault(Protocol):
     async def read(self, name: str) -> Secret:
         """The current version with its value; raises SecretDisabled, SecretDeleted or NotFound."""
 
-    async def publish(self, name: str, draft: Draft) -> Secret:
+    async def publish(self, name: str, draft: Draft, lease: "Lease") -> Secret:
         """Write a new version in one call; a lost answer is settled by reading back, so at most one is written."""
 
     async def amend(self, name: str, version: str, tags: Mapping[str, str]) -> None:

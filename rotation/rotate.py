@@ -111,10 +111,13 @@ class _Pass:
             try:
                 await hands.act(verdict)
             finally:
+                observer.outdate(hands.overwritten)
                 if hands.done:
                     self._steps.append(hands.done)
             if verdict.action in (Action.ROTATE, Action.PUBLISH) or verdict.reason is Reason.COMPROMISED:
                 self._request = self._request.settled()
+            if verdict.action in policy.REGENERATING:
+                self._request = self._request.without(verdict.slot)
         raise Unexpected(
             f"{self._group.account.name} does not come to rest after {MAX_STEPS} steps; "
             "look for another tool that changes its keys or its secrets"

@@ -27,7 +27,11 @@ def planned(report: Report) -> Answer:
 
 def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
     """Say what was changed, until when previous keys work, what failed, and what was left where it was asked for."""
-    left = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes if named and o.status == "left"]
+    left = [
+        (_name(o), _refs(o.secrets), _word(o), _why(o))
+        for o in report.outcomes
+        if named and o.status == "left" and not _went_wrong(o)
+    ]
     parts: list[Listing | str] = [
         changes(report.outcomes),
         Listing(("Account", "Secrets", "Result", "Why"), left, "Left alone"),
@@ -39,7 +43,7 @@ def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
     return Answer(report.to_json(), parts, report.exit_code)
 
 
-def audited(report: Report) -> Answer:
+def audited(report: Report, *, repairing: bool) -> Answer:
     """Say where vaults and accounts disagree, what was mended, and what needs a person."""
     unrepaired = any(o.verdict is not None and o.verdict.action in REPAIRS for o in report.outcomes)
     exit_code = max(report.exit_code, 1 if unrepaired else 0)
@@ -47,27 +51,40 @@ def audited(report: Report) -> Answer:
         (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.because)
         for o in report.outcomes
         for step in o.steps
+        if step.secrets
     ]
     findings = [
         (_name(o), _refs(o.secrets), _word(o), _why(o))
         for o in report.outcomes
         if _is_finding(o) and not _went_wrong(o)
     ]
-    wrong = sum(map(_went_wrong, report.outcomes)) + len(report.problems)
     parts: list[Listing | str] = [
         Listing(("Account", "Secrets", "Repair", "Why"), repaired, "Repaired"),
         Listing(("Account", "Secrets", "Finding", "Why"), findings, "Found"),
         *_failures(report),
         *_vaults(report.problems),
-        f"{_accounts(len(report.outcomes))} looked at; {len(repaired)} repaired, {len(findings)} found, {wrong} failed",
+        _audit_counts(report, len(findings)),
     ]
-    if unrepaired:
+    if unrepaired and not repairing:
         parts.append("`python -m rotation audit --repair` mends what can be mended without regenerating a key")
     return Answer({**report.to_json(), "exit_code": exit_code}, parts, exit_code)
 
 
+def _audit_counts(report: Report, found: int) -> str:
+    """Count accounts; what belongs to no account that we know of is counted apart."""
+    looked_at = [o for o in report.outcomes if o.account]
+    failed = sum(map(_went_wrong, looked_at))
+    repaired = sum(any(step.secrets for step in o.steps) and not _went_wrong(o) for o in looked_at)
+    parts = [f"{accounts(len(looked_at))} looked at; {repaired} repaired, {found} found, {failed} failed"]
+    if strays := len(report.outcomes) - len(looked_at):
+        parts.append(f"{_number(strays, 'secret')} of no account")
+    if report.problems:
+        parts.append(f"{_number(len(report.problems), 'vault')} not listed")
+    return "; ".join(parts)
+
+
 def standing(
-    accounts: Sequence[Standing], strays: Sequence[Outcome], problems: Mapping[str, RotationError], now: datetime
+    stands: Sequence[Standing], strays: Sequence[Outcome], problems: Mapping[str, RotationError], now: datetime
 ) -> Answer:
     """Say how each account stands, and what keeps rotation from going on."""
     rows = [
@@ -83,39 +100,51 @@ def standing(
             s.staged or "",
             f"{s.verdict.action}: {s.verdict.reason}",
         )
-        for s in accounts
+        for s in stands
     ]
     columns = ("Account", "Type", "Secrets", "Active", "Age", "Expires", "Due", "Retire", "Staged", "State")
     stuck = [
-        *((s.facts.account.name, _refs(s.secrets), s.verdict.because) for s in accounts if s.needs_a_person),
+        *((s.facts.account.name, _refs(s.secrets), s.verdict.because) for s in stands if s.needs_a_person),
         *(("", _refs(o.secrets), _why(o)) for o in strays),
     ]
     parts: list[Listing | str] = [
         Listing(columns, rows),
         Listing(("Account", "Secrets", "Why"), stuck, "Stuck"),
         *_vaults(problems),
-        _accounts(len(accounts)),
+        accounts(len(stands)),
     ]
     # Where only an unseen vault is in the way, the vault's own error tells whether waiting helps.
-    blocked = [*strays, *(s for s in accounts if s.needs_a_person and s.verdict.reason is not Reason.VAULT_UNSEEN)]
+    blocked = [*strays, *(s for s in stands if s.needs_a_person and s.verdict.reason is not Reason.VAULT_UNSEEN)]
     codes = [3 for _ in blocked] + [error.exit_code for error in problems.values()]
-    document = overview(accounts, Report(tuple(strays), problems), now)
+    document = overview(stands, Report(tuple(strays), problems), now)
     return Answer(document, parts, max(codes, default=0))
 
 
-def enrolled(outcome: Outcome, ref: SecretRef, due: datetime | None) -> Answer:
-    """Say what was found and written, when the first rotation is due, and how applications read the secret."""
+def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None) -> Answer:
+    """Say what was found and written, how the account stands now, and how applications read the secret."""
     reference = f"@Microsoft.KeyVault(VaultName={ref.vault};SecretName={ref.name})"
     others = ", ".join(str(other) for other in outcome.secrets if other != ref)
     parts: list[Listing | str] = [f"{_why(outcome)}; nothing was written"]
     if outcome.steps:
         parts = [f"{step.because}; slot {step.slot}, fingerprint {step.fingerprint}" for step in outcome.steps]
     parts.append(f"the account is also published by {others}" if others else "no other secret publishes the account")
-    if due is not None:
-        parts.append(f"a new key is due {format_time(due)}")
+    if standing is not None:
+        parts.append(f"next: {_next(standing)}")
     parts.append(f"applications read it as an app setting of this value: {reference}")
+    due = standing and standing.due
     document = {**outcome.to_json(), "due": due and format_time(due), "reference": reference}
     return Answer(document, parts, outcome.exit_code)
+
+
+def _next(standing: Standing) -> str:
+    """What becomes of an account to which a secret has just been added."""
+    verdict, due = standing.verdict, standing.due
+    if verdict.reason is not Reason.OVERLAP:
+        return verdict.because if verdict.action is Action.LEAVE else f"{verdict.action}, as {verdict.because}"
+    postponed = f"{verdict.because}; an enrolment is a publication, so no new key is made before"
+    if due and verdict.until and due > verdict.until:
+        return f"{postponed}; one is due {format_time(due)}"
+    return postponed
 
 
 def changes(outcomes: Iterable[Outcome]) -> Listing:
@@ -130,8 +159,8 @@ def changes(outcomes: Iterable[Outcome]) -> Listing:
 
 def _told(step: Step, later: Sequence[Step]) -> str:
     """Say what a change means for those who hold a key."""
+    retired = any(s.action is Action.RETIRE for s in later)
     if step.action in (Action.ROTATE, Action.PUBLISH):
-        retired = any(s.action is Action.RETIRE for s in later)
         fate = "the previous key is retired next" if retired else _farewell(step)
         parts = [
             f"fingerprint {step.fingerprint}",
@@ -143,7 +172,8 @@ def _told(step: Step, later: Sequence[Step]) -> str:
         parts = [step.because]
         if step.retire_at:
             parts.append(_retired(step.retire_at))
-    if step.action in (Action.ROTATE, Action.RETIRE):
+    # Where the same pass ends the previous key too, only that change tells what became of the promise.
+    if step.broken_promise or step.action is Action.RETIRE or (step.action is Action.ROTATE and not retired):
         parts.append(_promise(step))
     return "; ".join((*parts, *step.notes))
 
@@ -179,11 +209,17 @@ def _vaults(problems: Mapping[str, RotationError]) -> list[Listing]:
 def _counts(report: Report) -> str:
     if not report.outcomes:
         return "no account is concerned"
-    return ", ".join(f"{number} {status}" for status, number in sorted(report.counts().items()))
+    words = {"left": "left alone"}
+    return ", ".join(f"{number} {words.get(status, status)}" for status, number in sorted(report.counts().items()))
 
 
-def _accounts(number: int) -> str:
-    return "1 account" if number == 1 else f"{number} accounts"
+def accounts(number: int) -> str:
+    """So many accounts, in words."""
+    return _number(number, "account")
+
+
+def _number(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _went_wrong(outcome: Outcome) -> bool:

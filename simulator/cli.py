@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from simulator import estate as estates
 from simulator.azure import Azure
@@ -23,12 +24,16 @@ from simulator.estate import EstateError
 from simulator.server import Server
 from simulator.world import World
 
+PROGRAM = "python -m simulator"
 USAGE_ERROR = 2
+INTERRUPTED = 130
+HIGHEST_PORT = 65535
 
 app = typer.Typer(
     help="Azure on one machine, at the wire.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     add_completion=False,
 )
 EstateOption = Annotated[
@@ -45,7 +50,7 @@ def serve(
     env_file: Annotated[
         Path | None, typer.Option(help="Where to write the client's environment once the simulator is ready.")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=HIGHEST_PORT, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
     """Simulate until interrupted."""
     asyncio.run(_serve(_world(estate), env_file, port))
@@ -60,6 +65,18 @@ def run(
     raise typer.Exit(asyncio.run(_run(_world(estate), command)))
 
 
+def main() -> int:
+    """Run one command; returns the exit code, and says in one line what is wrong with the arguments."""
+    try:
+        code = app(sys.argv[1:] or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+    except TyperException as wrong:
+        typer.echo(f"error: {wrong.format_message().rstrip('.')}; see `{PROGRAM} --help`", err=True)
+        return USAGE_ERROR
+    except typer.Abort:
+        return INTERRUPTED
+    return int(code or 0)
+
+
 async def _serve(world: World, env_file: Path | None, port: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,9 +84,16 @@ async def _serve(world: World, env_file: Path | None, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     async with _running(world, port) as variables:
         if env_file:
-            write_environment(env_file, variables)
+            _write(env_file, variables)
         print(f"simulator ready at {variables['SIMULATOR_URL']}", flush=True)  # noqa: T201  # the ready line
         await stop.wait()
+
+
+def _write(env_file: Path, variables: dict[str, str]) -> None:
+    try:
+        write_environment(env_file, variables)
+    except OSError as error:
+        raise TyperException(f"cannot write {env_file}: {error.strerror}") from error
 
 
 async def _run(world: World, command: list[str]) -> int:
@@ -96,7 +120,10 @@ async def _running(world: World, port: int) -> AsyncIterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         ca = Path(folder) / "ca.pem"
         authority.write(ca)
-        taken = await server.start(port)
+        try:
+            taken = await server.start(port)
+        except OSError as error:
+            raise TyperException(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}") from error
         try:
             yield environment(world, issuer, f"http://127.0.0.1:{taken}", ca)
         finally:

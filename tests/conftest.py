@@ -1,6 +1,7 @@
 """The simulator that every test of an adapter talks to, and the storage emulator for leases."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -20,6 +21,8 @@ _PRINTED = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the simulator before any test module imports aiohttp, which reads the trusted certificates then."""
+    # A shell starts what it puts in the background with interrupts ignored, and tests send interrupts to themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # azure-batch signs with datetime.utcnow(), which newer Pythons warn of.
     config.addinivalue_line("filterwarnings", "ignore:datetime.datetime.utcnow:DeprecationWarning:azure.batch")
     for name in [name for name in os.environ if name.startswith(OURS)]:

@@ -12,7 +12,6 @@ from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
     IncompleteReadError,
-    ServiceRequestError,
 )
 
 from rotation.errors import (
@@ -27,6 +26,7 @@ from rotation.errors import (
     Throttled,
     Unavailable,
     Unexpected,
+    Untrusted,
 )
 
 _LONGEST_QUOTE = 300
@@ -59,13 +59,13 @@ _MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
 def translated(doing: str) -> Iterator[None]:
     """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
 
-    The SDK's error is kept as the cause, except where its text may quote the body of a successful answer:
-    that body holds keys.
+    The SDK's error is kept as the cause, except where its text holds what may be a key: it quotes the bodies of
+    answers, and a cause is printed with every traceback.
     """
     try:
         yield
     except (AzureError, OSError) as error:
-        raise translate(error, doing) from (None if _quotes_a_good_answer(error) else error)
+        raise translate(error, doing) from (None if _may_hold_a_key(error) else error)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # The SDKs do not foresee every answer either.
         raise Unexpected(f"cannot {doing}: the answer cannot be understood ({type(error).__name__})") from None
@@ -82,11 +82,39 @@ def translate(error: Exception, doing: str) -> RotationError:
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
-    if isinstance(error, ServiceRequestError) and _names_nobody(error.inner_exception):
-        return NotFound(
-            f"cannot {doing}: its host name is unknown; check the name, and the private DNS zone if it has one"
-        )
-    return Unavailable(f"cannot {doing}: the service could not be reached ({type(error).__name__})")
+    return _unreached(error, f"cannot {doing}: ")
+
+
+def _unreached(error: Exception, cannot: str) -> RotationError:
+    """What it means that there is no answer.
+
+    Only what the operating system says is quoted: the texts of HTTP errors may hold a part of the answer.
+    """
+    cause = getattr(error, "inner_exception", None) or error
+    said = f"({_quote(str(getattr(cause, 'os_error', None) or type(cause).__name__))})"
+    kind, meaning = _obstruction(cause)
+    return kind(f"{cannot}{meaning} {said}")
+
+
+def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
+    """Our error for what kept an answer from coming, and the way out."""
+    found: tuple[type[RotationError], str]
+    match cause:
+        case aiohttp.ClientConnectorCertificateError():
+            found = Untrusted, "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that has its issuer"
+        case aiohttp.ClientConnectorDNSError() if cause.os_error.errno == socket.EAI_AGAIN:
+            found = Unavailable, "its host name could not be looked up; check the network's name server"
+        case aiohttp.ClientConnectorDNSError():
+            found = NotFound, "its host name is unknown; check the name, and the private DNS zone if it has one"
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            found = Unavailable, "the proxy does not let us through; check HTTPS_PROXY and NO_PROXY"
+        case TimeoutError():
+            found = Unavailable, "it timed out; check the network, and HTTPS_PROXY if a proxy is needed"
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            found = Unavailable, "the connection was refused; check HTTPS_PROXY if a proxy is needed"
+        case _:
+            found = Unavailable, "the service could not be reached"
+    return found
 
 
 def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationError:
@@ -122,7 +150,7 @@ def _forbidden(error: HttpResponseError, cannot: str, said: str) -> RotationErro
     if match := _DENIED_ACTION.search(text):
         action = match[1]
         return Forbidden(
-            f"{cannot}our identity may not {action}; assign it the role {_role_for(action)!r} "
+            f"{cannot}our identity lacks the right to {action}; assign it the role {_role_for(action)!r} "
             f"and allow some minutes {said}"
         )
     return Forbidden(f"{cannot}our identity lacks a right {said}")
@@ -155,11 +183,6 @@ def retry_after(error: HttpResponseError) -> float | None:
     return float(value) if value.isascii() and value.isdecimal() else None
 
 
-def _names_nobody(error: BaseException | None) -> bool:
-    """Whether a host name is known not to exist, as opposed to a name server that is out of reach."""
-    return isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno != socket.EAI_AGAIN
-
-
 def _role_for(action: str) -> str:
     return next((role for start, role in _ROLES if action.lower().startswith(start)), "Reader")
 
@@ -176,10 +199,7 @@ def _quote(text: str) -> str:
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
-def _quotes_a_good_answer(error: Exception) -> bool:
-    """Whether the error's text holds the body of a 2xx answer: the SDK appends what it could not parse."""
-    return (
-        isinstance(error, HttpResponseError)
-        and error.status_code is not None
-        and error.status_code < HTTPStatus.BAD_REQUEST
-    )
+def _may_hold_a_key(error: Exception) -> bool:
+    """Whether the error's text quotes the body of a good answer that could not be parsed, or what looks like a key."""
+    good = isinstance(error, HttpResponseError) and (error.status_code or 0) < HTTPStatus.BAD_REQUEST
+    return good or _KEY_LIKE.search(str(error)) is not None

@@ -8,9 +8,9 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from rotation.cloud.connection import LONGEST_WAIT, Connection
 from rotation.cloud.translate import translated
-from rotation.errors import NeedsOperator, NotFound, SecretDeleted, Throttled, Transient, Unexpected
+from rotation.errors import ChangedMeanwhile, NeedsOperator, NotFound, SecretDeleted, Throttled, Transient, Unexpected
 from rotation.model import Secret, SecretRef, Sensitive
-from rotation.ports import Draft
+from rotation.ports import Draft, Lease
 
 _PAGE = 25
 """The most that Key Vault puts on a page."""
@@ -48,12 +48,14 @@ class KeyVault:
                 ) from missing
             raise
 
-    async def publish(self, name: str, draft: Draft) -> Secret:
+    async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
         """Write a new version in one call; a lost answer is settled by reading back.
 
         The SDK would repeat the call by itself and leave a version for each repetition.
+        Before each attempt the lease must hold, and before a further one the secret must be as it was.
         """
         for wait in _WAITS:
+            lease.ensure()
             try:
                 return await self._set(name, draft)
             except Transient as lost:
@@ -83,12 +85,18 @@ class KeyVault:
             )
 
     async def _find(self, name: str, draft: Draft) -> Secret | None:
-        """The current version, if it is what the draft says."""
+        """The current version, if it is what the draft says; raises ChangedMeanwhile if somebody else wrote it."""
         try:
             current = await self.read(name)
         except NotFound:
             return None
-        return current if (current.value, current.tags) == (draft.value, draft.tags) else None
+        if (current.value, current.tags) == (draft.value, draft.tags):
+            return current
+        if current.version != draft.replaces:
+            raise ChangedMeanwhile(
+                f"{self.name}/{name} was changed by somebody else during the pass; the next pass looks again"
+            )
+        return None
 
     async def _is_recoverable(self, name: str) -> bool:
         """Whether the secret is soft-deleted; who may not look there is told that it does not exist."""

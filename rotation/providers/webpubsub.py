@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from azure.mgmt.webpubsub.aio import WebPubSubManagementClient
     from azure.mgmt.webpubsub.models import WebPubSubKeys
 
-_PATIENCE = timedelta(seconds=150)
-"""How long a new key may take; recorded operations took 19 and 74 seconds."""
+_LOST_PATIENCE = timedelta(seconds=150)
+"""How long a new key may take to show when nobody knows whether an operation runs; recorded ones took 19 and 74 s."""
+
+_PATIENCE = timedelta(minutes=10)
+"""How long an operation that was accepted is awaited: to give it up means to begin another one in the next pass."""
 
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 1.0, 1.5, 5.0
 """Seconds between questions: the service names no interval, and the SDK's default is 30."""
@@ -104,14 +107,15 @@ class WebPubSub:
 
         The answer to the request has the new key too, but before it works.
         """
-        deadline = self._clock.now() + _PATIENCE
         doubt: Transient | Unexpected | None = None
         try:
             operation = await self._start(account, slot)
         except (Transient, Unexpected) as failure:
             # The operation may be running all the same.
             doubt = failure
+            deadline = self._clock.now() + _LOST_PATIENCE
         else:
+            deadline = self._clock.now() + _PATIENCE
             await self._follow(operation, f"{slot} of {account.name}", deadline)
         keys: Keys = {}
 

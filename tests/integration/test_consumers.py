@@ -256,6 +256,27 @@ def test_a_vault_out_of_reach_does_not_stop_the_application(
     assert [] == [key for key in keys if key in caplog.text]
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_value_that_makes_no_client_does_not_stop_the_application(
+    service: str, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hand that slips in the vault is a warning, without the value, and tried again until it is put right."""
+    simulator.reset(estate(service))
+    app = Application(service, max_age=0)
+    vault = SecretClient("https://kv-one.vault.azure.net", DefaultAzureCredential())
+    (good,) = app.values
+
+    vault.set_secret("app", "pasted-by-mistake")
+    app.ask()
+    app.ask()
+    vault.set_secret("app", good)
+    app.ask()
+
+    assert [good, "pasted-by-mistake", "pasted-by-mistake"] == app.values
+    assert "app holds a new value that makes no client: " in caplog.text
+    assert "pasted-by-mistake" not in caplog.text
+
+
 def test_what_is_no_refusal_is_not_repeated(simulator: ControlClient) -> None:
     """A missing container has nothing to do with the key."""
     simulator.reset(estate("storage"))

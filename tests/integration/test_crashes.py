@@ -74,10 +74,34 @@ def test_a_pass_killed_at_any_request_is_finished_by_the_next(
     assert [] == unmet, [(e["n"], e["method"], e["path"], e["status"]) for e in simulator.journal()]
 
 
-def kill_at(simulator: ControlClient, n: int, when: str, output: Path) -> bool:
+@pytest.mark.timeout(900)
+def test_an_emergency_killed_at_any_request_is_finished_by_its_repetition(
+    simulator: ControlClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command with the same id ends the leaked key, wherever the first one was killed."""
+    estate = one_account("storage", publications=3)
+    emergency = ["rotate", "kv-one/secret-0", "--compromised", "active", "--grace", "PT0S", "--request-id", "INC-1"]
+    monkeypatch.setenv("ROTATION_VAULTS", ",".join(vault["name"] for vault in estate["vaults"]))
+    output = tmp_path / "output"
+    simulator.reset(estate)
+    assert killable.run(emergency, output) == 0, output.read_text()
+
+    for n in range(requests(simulator)):
+        for when in ("before", "after"):
+            simulator.reset(estate)
+            leaked = simulator.account("stone")["slots"]["key1"]["fingerprint"]
+            kill_at(simulator, n, when, output, emergency)
+            working(simulator)
+            assert killable.run(emergency, output) == 0, (n, when, output.read_text())
+            left = {slot["fingerprint"] for slot in simulator.account("stone")["slots"].values()}
+            assert leaked not in left, (n, when)
+            assert len(working(simulator)) == 1, (n, when)
+
+
+def kill_at(simulator: ControlClient, n: int, when: str, output: Path, command: list[str] | None = None) -> bool:
     """Start a pass, kill it with SIGKILL at its request number `n`, and tell whether it got there."""
     fault = simulator.fault(host=".", path=".", skip=n, times=1, when=when, stall=True)
-    process = killable.start(PASS, output)
+    process = killable.start(command or PASS, output)
     hit = False
     while not hit and process.is_alive():
         hit = simulator.hits(fault, wait=0.2) > 0

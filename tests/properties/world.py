@@ -12,7 +12,7 @@ from rotation import tags
 from rotation.errors import NotFound, Unavailable
 from rotation.formats import recognise
 from rotation.model import AccountId, Format, Limits, ProbeMode, Secret, SecretRef, Sensitive, Slot
-from rotation.ports import Description, Draft, Probe, Provider, Tools
+from rotation.ports import Description, Draft, Lease, Probe, Provider, Tools
 from tests.unit.facts import ACCOUNT, NOW, SLOTS, VALIDITY, version
 
 ENDPOINT = "https://stgorders.blob.core.windows.net"
@@ -241,8 +241,9 @@ class _Vault:
             raise NotFound(name)
         return versions[-1]
 
-    async def publish(self, name: str, draft: Draft) -> Secret:
+    async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
         """Write a version; it may be written although the answer is lost."""
+        lease.ensure()
         self.world.meet("before")
         key = recognise(draft.value).key.reveal()
         early = self.world.accepted_from[key] > self.world.now and key not in self.world.by_hand

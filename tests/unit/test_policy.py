@@ -719,9 +719,9 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.already_done,
         facts(publication(number=2, state=State(id="INC-42")), request=replace(event(), id="INC-42")),
     ),
-    "a repeated request before a retirement": (
-        policy.already_done,
+    "a retirement before a repeated request": (
         policy.retirement_due,
+        policy.already_done,
         facts(publication(state=replace(CROSSED, staged_slot=None)), request=Request(id="INC-42")),
     ),
     "a repeated request before force": (

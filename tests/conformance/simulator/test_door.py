@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[3]
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m simulator run` with these arguments."""
-    command = [sys.executable, "-m", "simulator", "run", *arguments]
+    return start(sys.executable, "-m", "simulator", "run", *arguments)
+
+
+def start(*command: str) -> subprocess.CompletedProcess[str]:
+    """A command, to its end."""
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # our own command
 
 
@@ -167,6 +171,37 @@ def test_a_wrong_estate_is_a_usage_error(tmp_path: Path) -> None:
         "accounts[0].name: is missing",
         "colour: is not known",
     ]
+
+
+def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    """Wrong options, a port that is taken and a file that cannot be written: code 2, and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        wrong = {
+            "'--port'": ("--port", "99999"),
+            "valid integer": ("--port", "http"),
+            "No such option": ("--speed", "9"),
+            "cannot listen on port": ("--port", str(taken.getsockname()[1])),
+            "cannot write": ("--env-file", str(tmp_path / "nowhere" / "env")),
+        }
+        for words, options in wrong.items():
+            done = start(sys.executable, "-m", "simulator", "serve", *options)
+
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+            assert words in done.stderr
+
+
+def test_help_has_a_short_name() -> None:
+    """`-h` is what people type first."""
+    assert start(sys.executable, "-m", "simulator", "-h").stdout.startswith("Usage: python -m simulator")
+
+
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    """Who starts it with the system's Python is told what to type."""
+    done = start(sys.executable, "-S", "-m", "simulator", "serve")
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "trustme" in done.stderr
+    assert "make setup" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import socket
+import ssl
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -19,7 +21,7 @@ from rotation.cloud.connection import Connection, connect
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import translated
 from rotation.cloud.vault import KeyVault
-from rotation.errors import CredentialUnavailable, NotFound, RotationError, Unavailable
+from rotation.errors import CredentialUnavailable, NotFound, RotationError, Unavailable, Untrusted
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
@@ -136,6 +138,58 @@ async def test_an_unknown_host_is_told_from_a_silent_name_server(code: int, expe
         transport = AioHttpTransport(session=session, session_owner=False)
         with pytest.raises(expected, match="cannot read it"), translated("read it"):
             await transport.send(HttpRequest("GET", "https://kv-misspelt.vault.azure.net"))
+
+
+async def refusing() -> AsyncIterator[str]:
+    """An address at which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+async def silent() -> AsyncIterator[str]:
+    """An address that takes connections and never answers."""
+
+    async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        gone.set()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [(refusing, "the connection was refused; check HTTPS_PROXY"), (silent, "it timed out")]
+)
+async def test_a_host_out_of_reach_is_told_with_the_cause(place: Callable[[], AsyncIterator[str]], words: str) -> None:
+    """A closed port and a silent one are different things to look for."""
+    async with asynccontextmanager(place)() as url, aiohttp.ClientSession() as session:
+        transport = AioHttpTransport(session=session, session_owner=False, read_timeout=0.2)
+        with pytest.raises(Unavailable, match=words), translated("read it"):
+            await transport.send(HttpRequest("GET", url))
+
+
+async def test_a_certificate_that_is_not_trusted_is_for_a_person(simulator: ControlClient) -> None:
+    """No waiting helps, and the message names the setting that does."""
+    simulator.clear_journal()
+    trusting_nobody = aiohttp.TCPConnector(ssl=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    async with aiohttp.ClientSession(connector=trusting_nobody, trust_env=True) as session:
+        transport = AioHttpTransport(session=session, session_owner=False, connection_verify=True)
+        with pytest.raises(Untrusted, match="certificate is not trusted; let SSL_CERT_FILE"), translated("read it"):
+            await transport.send(HttpRequest("GET", "https://management.azure.com"))
+
+
+async def test_a_proxy_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be reached then is the proxy, not the service."""
+    async for url in refusing():
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        monkeypatch.setenv("https_proxy", url)
+        async with aiohttp.ClientSession(trust_env=True) as session:
+            transport = AioHttpTransport(session=session, session_owner=False)
+            with pytest.raises(Unavailable, match="proxy does not let us through"), translated("read it"):
+                await transport.send(HttpRequest("GET", "https://management.azure.com"))
 
 
 async def test_a_put_is_sent_once(connection: Connection, simulator: ControlClient) -> None:

@@ -1,20 +1,32 @@
 """Key Vault through its real SDK, over the simulator."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from rotation.clock import SystemClock
+from rotation.cloud.lease import InProcessLease
 from rotation.cloud.vault import KeyVault
-from rotation.errors import Forbidden, NotFound, SecretDeleted, SecretDisabled, Throttled, Unavailable
+from rotation.errors import (
+    ChangedMeanwhile,
+    Forbidden,
+    LeaseLost,
+    NotFound,
+    SecretDeleted,
+    SecretDisabled,
+    Throttled,
+    Unavailable,
+)
 from rotation.model import Sensitive
 from rotation.ports import Draft
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import Hasty, hasty_world
 
 NAME = "kv-one"
+HELD = InProcessLease()
 
 
 @pytest.fixture
@@ -54,7 +66,7 @@ def puts(simulator: ControlClient) -> int:
 async def test_a_version_is_written_in_one_call(vault: KeyVault, simulator: ControlClient) -> None:
     """S3: value, tags, content type and expiry arrive together and are read back as they were written."""
     wanted = draft()
-    written = await vault.publish("some-key", wanted)
+    written = await vault.publish("some-key", wanted, HELD)
     read = await vault.read("some-key")
 
     assert 1 == puts(simulator)
@@ -84,7 +96,7 @@ async def test_a_listing_has_all_pages_and_no_values(vault: KeyVault, simulator:
 async def test_a_secret_that_cannot_be_read_says_why(vault: KeyVault, simulator: ControlClient) -> None:
     """Disabled, deleted and never there are three things for three remedies."""
     simulator.add_secret(NAME, name="off", enabled=False)
-    await vault.publish("deleted", draft())
+    await vault.publish("deleted", draft(), HELD)
     await vault._client.delete_secret("deleted")
 
     with pytest.raises(SecretDisabled, match="kv-one/off"):
@@ -92,7 +104,7 @@ async def test_a_secret_that_cannot_be_read_says_why(vault: KeyVault, simulator:
     with pytest.raises(SecretDeleted, match="kv-one/deleted"):
         await vault.read("deleted")
     with pytest.raises(SecretDeleted, match="kv-one/deleted"):
-        await vault.publish("deleted", draft())
+        await vault.publish("deleted", draft(), HELD)
     with pytest.raises(NotFound, match="kv-one/never"):
         await vault.read("never")
 
@@ -130,7 +142,7 @@ async def test_a_lost_answer_leaves_one_version(
 ) -> None:
     """S3: the version was written and its answer lost; reading back finds it, so nothing is sent again."""
     simulator.fault(method="PUT", when="after", times=1, **fault)
-    written = await vault.publish("some-key", draft())
+    written = await vault.publish("some-key", draft(), HELD)
 
     assert written == await vault.read("some-key")
     assert (1, 1) == (puts(simulator), await versions(vault, "some-key"))
@@ -142,19 +154,71 @@ async def test_what_was_not_written_is_sent_again(
 ) -> None:
     """One failure that left nothing behind costs one more request and one version in all."""
     simulator.fault(method="PUT", when="before", times=1, **fault)
-    await vault.publish("some-key", draft())
+    await vault.publish("some-key", draft(), HELD)
 
     assert (2, 1) == (puts(simulator), await versions(vault, "some-key"))
 
 
 async def test_an_older_version_is_not_taken_for_the_new_one(vault: KeyVault, simulator: ControlClient) -> None:
     """Reading back finds what was there before, which has the same value but other tags."""
-    await vault.publish("some-key", draft(state="old"))
+    old = await vault.publish("some-key", draft(state="old"), HELD)
     simulator.fault(method="PUT", when="before", times=1, cut=True)
-    written = await vault.publish("some-key", draft(state="new"))
+    written = await vault.publish("some-key", replace(draft(state="new"), replaces=old.version), HELD)
 
     assert "new" == written.tags["state"]
     assert 2 == await versions(vault, "some-key")
+
+
+class Elsewhere:
+    """A clock whose first wait somebody else uses to write."""
+
+    def __init__(self, wired: Hasty, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._wired = wired
+        self._meanwhile = meanwhile
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._wired.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let somebody else act."""
+        await self._meanwhile()
+        await self._wired.sleep(seconds)
+
+
+async def test_what_somebody_else_wrote_between_two_attempts_stays(
+    wired: tuple[KeyVault, Hasty], simulator: ControlClient
+) -> None:
+    """An attempt that failed is not repeated over a version that is not the one that was to be replaced."""
+    vault, clock = wired
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.fault(method="PUT", when="before", times=1, status=503)
+    vault._clock = Elsewhere(clock, lambda: vault.publish("some-key", draft("theirs"), HELD))
+
+    with pytest.raises(ChangedMeanwhile, match="kv-one/some-key"):
+        await vault.publish("some-key", replace(draft("ours"), replaces=old.version), HELD)
+    assert Sensitive("theirs") == (await vault.read("some-key")).value
+
+
+async def test_no_attempt_is_made_without_the_lease(vault: KeyVault, simulator: ControlClient) -> None:
+    """A lease that is lost between two attempts ends them."""
+
+    class Losing:
+        """A lease that holds once."""
+
+        held = True
+
+        def ensure(self) -> None:
+            """Raise LeaseLost from the second time on."""
+            if not self.held:
+                raise LeaseLost("the lease was lost")
+            self.held = False
+
+    simulator.fault(method="PUT", when="before", status=503)
+
+    with pytest.raises(LeaseLost):
+        await vault.publish("some-key", draft(), Losing())
+    assert 1 == puts(simulator)
 
 
 async def test_it_gives_up_after_four_attempts(vault: KeyVault, simulator: ControlClient) -> None:
@@ -162,7 +226,7 @@ async def test_it_gives_up_after_four_attempts(vault: KeyVault, simulator: Contr
     simulator.fault(method="PUT", status=503)
 
     with pytest.raises(Unavailable, match="kv-one/some-key"):
-        await vault.publish("some-key", draft())
+        await vault.publish("some-key", draft(), HELD)
     assert 4 == puts(simulator)
 
 
@@ -171,7 +235,7 @@ async def test_it_waits_as_long_as_it_is_asked_to(wired: tuple[KeyVault, Hasty],
     vault, clock = wired
     simulator.fault(method="PUT", status=429, retry_after=7, times=1)
     simulator.fault(method="PUT", status=429, retry_after=600, times=1)
-    await vault.publish("some-key", draft())
+    await vault.publish("some-key", draft(), HELD)
 
     assert [7, 30] == clock.waits
 
@@ -188,7 +252,7 @@ async def test_a_long_wait_is_not_slept_through(vault: KeyVault, simulator: Cont
 
 async def test_tags_are_replaced_and_nothing_else(vault: KeyVault) -> None:
     """Amending touches one version: no new one, and value, expiry and content type stay."""
-    written = await vault.publish("some-key", draft(state="old"))
+    written = await vault.publish("some-key", draft(state="old"), HELD)
     assert written.version
     await vault.amend("some-key", written.version, {"owner": "team-two"})
     read = await vault.read("some-key")
@@ -204,7 +268,7 @@ async def test_tags_are_replaced_and_nothing_else(vault: KeyVault) -> None:
 
 async def test_amending_survives_a_throttled_answer(vault: KeyVault, simulator: ControlClient) -> None:
     """Replacing all tags may be repeated, unlike the SDK's default for a PATCH."""
-    written = await vault.publish("some-key", draft())
+    written = await vault.publish("some-key", draft(), HELD)
     assert written.version
     simulator.fault(method="PATCH", status=429, times=1)
     await vault.amend("some-key", written.version, {"a": "b"})

@@ -87,6 +87,33 @@ def test_a_repair_that_cannot_be_done_yet_is_transient(command: Command, simulat
 
     assert ran.code == 1
     assert "failed: throttled" in ran.row(PUBSUB)
+    assert ran.out.endswith("3 accounts looked at; 0 repaired, 0 found, 1 failed\n")
+
+
+def test_a_repair_that_fails_is_no_repair(command: Command, simulator: ControlClient) -> None:
+    """Where nothing could be written nothing was repaired, and what has just been tried is not advised."""
+    simulator.regenerate(PUBSUB, "Primary")
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action", "kv-orders")
+
+    ran = command("audit", "--repair")
+
+    assert ran.code == 3
+    assert "our identity lacks the right to microsoft.keyvault/vaults/secrets/setsecret/action" in ran.words.lower()
+    assert "Repaired" not in ran.out
+    assert "audit --repair" not in ran.out
+    assert ran.out.endswith("3 accounts looked at; 0 repaired, 0 found, 1 failed\n")
+
+
+def test_what_belongs_to_no_account_is_counted_apart(command: Command, simulator: ControlClient) -> None:
+    """A vault that cannot be listed and a secret that names no account are no accounts."""
+    simulator.firewall("kv-billing", closed=True)
+    simulator.add_secret("kv-orders", name="lost", tags={"active-slot": "key1"})
+
+    ran = command("audit")
+
+    assert ran.code == 3
+    assert ran.out.splitlines()[-1].startswith("2 accounts looked at; 0 repaired, 0 found, ")
+    assert ran.out.endswith("; 1 secret of no account; 1 vault not listed\n")
 
 
 def test_what_a_person_has_set_aside_is_shown(command: Command, simulator: ControlClient) -> None:

@@ -1,9 +1,15 @@
 """`doctor`: what is in the way of a rotation, before one is due."""
 
+import base64
+import json
+import os
+import re
+import uuid
 from typing import Any
 
 import pytest
 
+from rotation import doctor
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import BATCH, PUBSUB, STORAGE, managed
@@ -76,11 +82,42 @@ def test_a_lock_is_found(command: Command, simulator: ControlClient) -> None:
     assert "remove the lock" in ran.row(f"✗ {PUBSUB} list keys")
 
 
-def test_keys_that_are_switched_off_are_found(command: Command, simulator: ControlClient) -> None:
-    """An account that does not accept keys has nothing to rotate."""
-    simulator.change_account(STORAGE, shared_keys=False)
+@pytest.mark.parametrize("account", [STORAGE, BATCH, PUBSUB])
+def test_keys_that_are_switched_off_are_one_complaint(command: Command, simulator: ControlClient, account: str) -> None:
+    """An account that does not accept keys has nothing to rotate, and nothing for a repair to mend."""
+    simulator.change_account(account, shared_keys=False)
 
-    assert checks(command)[STORAGE, "read"]["result"] == "wrong"
+    ran = command("doctor")
+
+    assert checks(command)[account, "read"]["result"] == "wrong"
+    assert "does not accept keys" in ran.row(f"✗ {account}")
+    assert "audit --repair" not in ran.out
+    assert ran.out.endswith("\n1 to put right before rotations can go on\n")
+
+
+def test_who_is_signed_in_is_told(command: Command) -> None:
+    """The wrong identity or tenant is the first thing to look for where rights are missing."""
+    row = command("doctor").row("✓ sign-in")
+
+    app, tenant = re.search(r" as app (\S+) in tenant (\S+)$", row).groups()  # type: ignore[union-attr]  # it is there
+    assert uuid.UUID(app) != uuid.UUID(tenant) == uuid.UUID(os.environ["AZURE_TENANT_ID"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ({"upn": "ann@contoso.com", "appid": "an-app", "tid": "a-tenant"}, "as ann@contoso.com in tenant a-tenant"),
+        ({"oid": "an-object", "tid": "a-tenant"}, "as object an-object in tenant a-tenant"),
+        ({"oid": "an-object"}, "there is a token"),
+        ([], "there is a token"),
+    ],
+)
+def test_a_person_is_told_from_an_app(claims: object, told: str) -> None:
+    """People have a name, apps an id, and a token that says nothing is still one."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+    assert doctor._bearer(f"header.{payload}.signature") == told
+    assert doctor._bearer("opaque") == "there is a token"
 
 
 def test_a_published_key_that_opens_nothing_is_found(command: Command, simulator: ControlClient) -> None:
@@ -112,6 +149,7 @@ def test_a_vault_that_fails_for_a_while_is_transient(command: Command, simulator
 
     assert ran.code == 1
     assert ran.row("? kv-billing list").startswith("? kv-billing list cannot list the secrets of kv-billing")
+    assert ran.out.endswith("\n1 could not be looked at for now; look again later\n")
 
 
 def test_tags_that_cannot_be_read_are_found(command: Command, simulator: ControlClient) -> None:

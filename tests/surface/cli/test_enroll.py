@@ -1,5 +1,7 @@
 """`enroll`: a secret comes under rotation, and no key changes."""
 
+import re
+
 import pytest
 
 from simulator.client import ControlClient
@@ -16,7 +18,8 @@ def test_a_secret_is_created_from_the_published_slot(command: Command, simulator
     assert ran.code == 0
     assert f"{NEW} is created from key1; slot key1, fingerprint " in ran.out
     assert "the account is also published by kv-billing/orders-storage-key" in ran.out
-    assert "a new key is due 20" in ran.out
+    assert re.search(r"next: the previous key is promised until 20\S+; an enrolment is a publication", ran.out)
+    assert "due 20" not in ran.out
     assert "@Microsoft.KeyVault(VaultName=kv-orders;SecretName=live-key)" in ran.out
     (verdict,) = (v for v in simulator.verdict() if (v["vault"], v["secret"]) == ("kv-orders", "live-key"))
     assert (verdict["slot"], verdict["opens"]) == ("key1", True)
@@ -75,6 +78,27 @@ def test_a_second_enrolment_changes_nothing(command: Command) -> None:
 
     assert ran.code == 0
     assert "is enrolled already" in ran.out
+    assert "; one is due 20" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("asked", "stands"),
+    [(("--format", "json"), "the format key"), (("--validity-days", "30"), "a validity of 90 days")],
+)
+def test_other_terms_than_those_that_stand_are_refused(command: Command, asked: tuple[str, str], stands: str) -> None:
+    """Who asks for something else must not think that it was done; the same terms again are fine."""
+    command("enroll", NEW, "--resource-id", PUBSUB_ID)
+
+    other = command("enroll", NEW, "--resource-id", PUBSUB_ID, *asked)
+    same = command("enroll", NEW, "--resource-id", PUBSUB_ID, "--format", "key", "--validity-days", "90")
+
+    assert (other.code, same.code) == (3, 0)
+    assert f"is enrolled already with {stands}" in other.err
+
+
+def test_an_id_as_the_portal_shows_it_is_understood(command: Command) -> None:
+    """A slash at the end changes nothing."""
+    assert command("enroll", NEW, "--resource-id", f"{PUBSUB_ID}/", "--dry-run").code == 0
 
 
 @pytest.mark.parametrize(

@@ -167,12 +167,15 @@ def test_a_document_is_all_there_is_on_standard_output() -> None:
     assert (json.loads(bad.stdout)["exit_code"], bad.returncode, bad.stderr) == (3, 3, "")
 
 
-def test_a_terminal_that_knows_no_signs_still_gets_an_answer() -> None:
-    """Where the encoding lacks our signs, something stands in their place."""
+def test_a_stream_that_knows_no_signs_gets_words(simulator: ControlClient) -> None:
+    """Where the encoding lacks our signs, words say what is fine and what is wrong."""
+    simulator.change_account(STORAGE, locked=True)
+
     ran = run("doctor", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
 
-    assert ran.returncode == 0
-    assert "nothing is in the way" in ran.stdout
+    marks = {line.split()[0] for line in ran.stdout.splitlines()[1:-1]}
+    assert ran.returncode == 3
+    assert marks == {"ok", "FAILED", "?"}
 
 
 def test_a_reader_that_leaves_early_is_no_failure() -> None:
@@ -226,7 +229,9 @@ def test_an_interrupt_is_a_document_too(simulator: ControlClient) -> None:
     assert [a["account"].rpartition("/")[2] for a in document["accounts"]] == [STORAGE]
 
 
-@pytest.mark.parametrize(("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x03", 130, 0)])
+@pytest.mark.parametrize(
+    ("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x04", 2, 0), ("\x03", 130, 0)]
+)
 def test_a_person_is_asked_before_many_accounts_are_harmed(
     simulator: ControlClient, answer: str, code: int, changed: int
 ) -> None:

@@ -1,5 +1,7 @@
 """`plan`: what a pass would do, changing nothing."""
 
+import pytest
+
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import BATCH, DUE, FRESH, PUBSUB, STORAGE
@@ -13,7 +15,7 @@ def test_every_account_gets_its_verdict(command: Command) -> None:
     assert "leave: fresh next due" in ran.row(PUBSUB)
     assert "rotate: due" in ran.row(STORAGE)
     assert "rotate: due" in ran.row(BATCH)
-    assert ran.out.splitlines()[-1] == "1 left, 2 planned"
+    assert ran.out.splitlines()[-1] == "1 left alone, 2 planned"
 
 
 def test_the_shape_of_the_json_is_stable(command: Command) -> None:
@@ -43,6 +45,18 @@ def test_a_full_look_finds_what_a_listing_does_not(command: Command, simulator: 
     simulator.regenerate(PUBSUB, "Primary")
 
     assert "republish: drift" in command("plan", FRESH).row(PUBSUB)
+
+
+@pytest.mark.parametrize("name", ["plan", "status", "rotate"])
+def test_a_vault_that_is_not_ours_is_named(command: Command, simulator: ControlClient, name: str) -> None:
+    """A name that is in no setting is told as that, before anything is looked at."""
+    simulator.clear_journal()
+
+    ran = command(name, DUE, "kv-nope/orders-storage-key")
+
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith("error: kv-nope is not one of the vaults in ROTATION_VAULTS")
+    assert simulator.journal() == []
 
 
 def test_a_refusal_needs_a_person(command: Command, simulator: ControlClient) -> None:

@@ -78,7 +78,7 @@ def test_due_passes_over_what_is_not_due(command: Command, simulator: ControlCli
     ran = command("rotate", "--due")
 
     assert ran.code == 0
-    assert "2 changed, 1 left" in ran.out
+    assert "2 changed, 1 left alone" in ran.out
     assert not any(PUBSUB in entry["path"] for entry in simulator.journal())
 
 
@@ -88,7 +88,7 @@ def test_nothing_due_is_fine(command: Command) -> None:
 
     ran = command("rotate", "--due")
 
-    assert (ran.code, ran.out) == (0, "3 left\n")
+    assert (ran.code, ran.out) == (0, "3 left alone\n")
 
 
 def test_all_takes_a_full_look_at_every_account(command: Command, simulator: ControlClient) -> None:
@@ -133,6 +133,14 @@ def test_without_a_grace_the_leaked_key_stops_at_once(command: Command, simulato
     assert [step["action"] for step in account["steps"]] == ["rotate", "retire"]
     assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [1, 1]
     assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_a_rotation_that_ends_the_old_key_too_says_of_promises_only_what_became_of_them(command: Command) -> None:
+    """The row of the rotation is silent, as the one of the retirement tells of the promise that was broken."""
+    ran = command("rotate", FRESH, "--compromised", "active", "--grace", "PT0S")
+
+    assert "no promise was broken" not in ran.out
+    assert ran.out.count("a promise was broken: the key") == 1
 
 
 def test_the_setting_says_how_long_a_grace_is(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +210,7 @@ def test_one_failure_does_not_stop_the_others(command: Command, simulator: Contr
     assert "rotate: due Primary" in ran.row(BATCH)
     assert ran.out.index("Changed") < ran.out.index("Not done")
     assert "refuse: read-only-lock" in ran.row(STORAGE)
-    assert "1 changed, 1 left, 1 refused" in ran.out
+    assert "1 changed, 1 left alone, 1 refused" in ran.out
 
 
 def test_a_right_that_is_missing_is_named(command: Command, simulator: ControlClient) -> None:
@@ -252,9 +260,9 @@ def test_a_secret_of_a_vault_that_fails_is_not_called_unmanaged(command: Command
     assert (ran.code, ran.document["error"]["code"]) == (1, "throttled")
 
 
-@pytest.mark.parametrize("ref", ["kv-orders/nobody", "kv-elsewhere/storage-key", "kv-orders/orders-smtp-password"])
+@pytest.mark.parametrize("ref", ["kv-orders/nobody", "kv-orders/orders-smtp-password"])
 def test_a_secret_that_is_not_managed_is_named(command: Command, ref: str) -> None:
-    """An unknown secret, an unknown vault and a secret without our tags are all answered by name."""
+    """An unknown secret and a secret without our tags are both answered by name."""
     told, asked = command("rotate", DUE, ref), command("rotate", ref, "--json")
 
     assert (told.code, told.out) == (3, "")
@@ -272,6 +280,8 @@ def test_a_disabled_secret_is_left_and_a_person_told_who_insisted(command: Comma
     assert (left.code, insisted.code) == (0, 3)
     assert "leave: disabled" in left.row("stasleep")
     assert "Not done" in insisted.out
+    assert "leave: disabled" in insisted.row("stasleep")
+    assert "Left alone" not in insisted.out
 
 
 def test_a_key_that_is_not_accepted_yet_is_transient(

@@ -52,6 +52,7 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(
 
     assert (told.code, told.out) == (2, "")
     assert told.err.startswith("error: ")
+    assert "Value error" not in told.err
     assert "--help" in told.err
     assert (asked.document["error"]["code"], asked.err) == ("usage", "")
     assert simulator.journal() == []
@@ -82,6 +83,14 @@ def test_without_arguments_help_is_shown(command: Command) -> None:
 
     assert ran.code == 0
     assert ran.out.startswith("Usage: python -m rotation")
+
+
+def test_without_its_packages_it_says_how_to_get_them() -> None:
+    """The engine needs no command line, so its packages may be missing."""
+    asked = subprocess.run([sys.executable, "-S", "-m", "rotation"], capture_output=True, text=True, check=False)
+
+    assert asked.returncode == 2
+    assert 'pip install ".[cli]"' in asked.stderr
 
 
 def test_help_does_not_wait_for_azure() -> None:
