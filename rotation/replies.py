@@ -19,6 +19,7 @@ from rotation.errors import (
     Throttled,
     Transient,
     Unexpected,
+    Untrusted,
 )
 from rotation.model import Reason, SecretRef
 from rotation.report import Json, Outcome, Report
@@ -38,6 +39,7 @@ STATUS = (
     (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
     (Forbidden, HTTPStatus.BAD_GATEWAY),
     (CredentialUnavailable, HTTPStatus.BAD_GATEWAY),
+    (Untrusted, HTTPStatus.BAD_GATEWAY),
     (Unexpected, HTTPStatus.INTERNAL_SERVER_ERROR),
     (RotationError, HTTPStatus.CONFLICT),
 )

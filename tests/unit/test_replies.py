@@ -27,6 +27,7 @@ from rotation.errors import (
     Transient,
     Unavailable,
     Unexpected,
+    Untrusted,
 )
 from rotation.model import Action, Reason, SecretRef, Verdict
 from rotation.report import Outcome, Report, Step
@@ -46,6 +47,7 @@ ERRORS = {
     ChangedMeanwhile: 503,
     Forbidden: 502,
     CredentialUnavailable: 502,
+    Untrusted: 502,
     ReadOnlyLock: 409,
     SharedKeyOff: 409,
     SecretDisabled: 409,
