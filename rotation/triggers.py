@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rotation import calls, messages, orders, replies, tags, telemetry
 from rotation.clock import SystemClock
@@ -48,21 +47,7 @@ PATIENCE = 200.0
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def contained(handler: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[None, None, T]]:
-    """Let no cancellation escape a function: the worker would send no answer, and the host wait to its time limit."""
-
-    @wraps(handler)
-    async def answering(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await handler(*args, **kwargs)
-        except asyncio.CancelledError:
-            raise RuntimeError("the invocation was cancelled; the next pass goes on from what it finds") from None
-
-    return answering
 
 
 class Triggers:

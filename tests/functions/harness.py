@@ -115,7 +115,7 @@ class App:
 
     async def close(self) -> None:
         """Close what the app holds open, which the host never does: it ends the process."""
-        await sys.modules["function_app"].triggers.close()
+        await sys.modules["function_app"].triggers().close()
 
     async def http(self, name: str, asked: Asked) -> Invocation:
         """Invoke an HTTP function."""

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from rotation import telemetry
+from rotation.containment import contained
 from rotation.errors import ChangedMeanwhile, Transient
 from rotation.messages import read
-from rotation.triggers import Triggers, contained
+from rotation.triggers import Triggers
 from simulator.client import ControlClient
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
