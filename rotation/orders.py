@@ -13,6 +13,12 @@ from rotation.model import Role, SecretRef
 
 MAX_REASON = 200
 
+MAX_TEXT = 1000
+"""Longer texts are not looked at: complaints quote what they are about."""
+
+MAX_STRANGE = 10
+"""How many members that nobody knows are complained of; each costs more to answer than to send."""
+
 T = TypeVar("T")
 
 
@@ -97,6 +103,9 @@ class _Reader:
         if not isinstance(value, str):
             self.complaints.append(f"{name}: it must be a text")
             return default
+        if len(value) > MAX_TEXT:
+            self.complaints.append(f"{name}: it is too long")
+            return default
         try:
             return parse(value)
         except ValueError as complaint:
@@ -119,7 +128,7 @@ class _Reader:
         """Raise BadInput if anything was wrong; a member that nobody knows was meant to do something."""
         known = ", ".join(name for name in self._known)
         strange = sorted(self._members.keys() - set(self._known))
-        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange]
+        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange[:MAX_STRANGE]]
         if self.complaints:
             raise BadInput("\n".join(self.complaints))
 

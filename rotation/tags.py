@@ -96,14 +96,15 @@ def problem(written: Mapping[str, str]) -> str | None:
         return f"there would be {len(written)} tags and Key Vault allows {MAX_TAGS}; remove {len(written) - MAX_TAGS}"
     for name, value in written.items():
         if len(name) > MAX_TAG_LENGTH or len(value) > MAX_TAG_LENGTH:
-            return f"tag {name[:40]} would be longer than {MAX_TAG_LENGTH} characters; shorten it"
+            return f"tag {name[:40]!r} would be longer than {MAX_TAG_LENGTH} characters; shorten it"
     return None
 
 
 def request_id(text: str) -> str:
     """Check an id that is to be recorded in a tag; a ValueError says what is allowed."""
-    if not _ID.fullmatch(text):
-        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : -")
+    # In an emergency a role is recorded behind the id: an id that ends in one would pass for that emergency.
+    if not _ID.fullmatch(text) or text.endswith(tuple(f":{role}" for role in ROLES)):
+        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : - and does not end in a role")
     return text
 
 

@@ -25,7 +25,7 @@ from rotation.errors import (
     Unavailable,
     Unexpected,
 )
-from rotation.events import read_event
+from rotation.events import kind_of, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
 from rotation.messages import Work
@@ -82,7 +82,7 @@ class Triggers:
         async def heard() -> list[str]:
             announced = read_event(event)
             if announced is None:
-                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=str(event.get("type")))
+                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=kind_of(event)[:100])
                 return []
             ref = announced.occasion.ref
             if ref.vault not in self._settings().vaults:
@@ -343,7 +343,8 @@ def _recordable(identity: str) -> str:
     try:
         return tags.request_id(identity)
     except ValueError:
-        return str(uuid.uuid5(_EVENTS, identity))
+        # In ASCII, since half a surrogate pair cannot be encoded.
+        return str(uuid.uuid5(_EVENTS, ascii(identity)))
 
 
 async def _messages(function: str, heard: Callable[[], Awaitable[list[str]]]) -> list[str]:
