@@ -31,6 +31,7 @@ MAX_TAG_LENGTH = 256
 
 MAX_VALIDITY_DAYS = 3650
 MAX_ID = 40
+YEARS = range(2000, 3000)
 ROLES = frozenset(Role)
 _ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID}}}")
 
@@ -257,6 +258,10 @@ def _boolean(text: str) -> bool:
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        time = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise ValueError("it must be a time in UTC, such as 2026-11-21T03:00:00Z") from error
+    # Near the ends of the calendar nothing can be added to a time or taken away.
+    if time.year not in YEARS:
+        raise ValueError(f"its year must be from {YEARS[0]} to {YEARS[-1]}")
+    return time
