@@ -75,7 +75,9 @@ def test_routes_and_methods_are_those_of_the_bindings() -> None:
         for method in binding["methods"]
     }
     described = {
-        (path, verb, told["operationId"], "FUNCTION") for path, item in RAW["paths"].items() for verb, told in item.items()
+        (path, verb, told["operationId"], "FUNCTION")
+        for path, item in RAW["paths"].items()
+        for verb, told in item.items()
     }
 
     assert bound == described
@@ -114,7 +116,21 @@ ORDERS: list[dict[str, Any]] = [
     {"compromised": "all"},
     *(
         {"compromised": "active", "grace": grace}
-        for grace in ("PT0S", "P2D", "P1W", "P1DT12H", "PT1H1M1S", "P9999W", "P", "PT", "P1DT", "P1M", "1D", "PT-1S", "")
+        for grace in (
+            "PT0S",
+            "P2D",
+            "P1W",
+            "P1DT12H",
+            "PT1H1M1S",
+            "P9999W",
+            "P",
+            "PT",
+            "P1DT",
+            "P1M",
+            "1D",
+            "PT-1S",
+            "",
+        )
     ),
     *({flag: value} for flag in ("force", "dry_run") for value in (True, False, "true", 1)),
     {"reason": "x" * MAX_REASON},
