@@ -47,7 +47,9 @@ slot_names = st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True)
 accounts = st.builds(
     "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.{}/{}".format,
     st.uuids(),
-    st.from_regex(r"[\w.()-]{1,20}[\w()-]", fullmatch=True).filter(lambda group: group.lower().upper() == group.upper()),
+    st.from_regex(r"[\w.()-]{1,20}[\w()-]", fullmatch=True).filter(
+        lambda group: group.lower().upper() == group.upper()
+    ),
     st.sampled_from(["Storage/storageAccounts", "Batch/batchAccounts", "SignalRService/WebPubSub"]),
     st.from_regex(r"[a-z0-9][a-z0-9-]{1,62}", fullmatch=True),
 ).map(AccountId.parse)

@@ -127,7 +127,18 @@ def test_what_is_allowed_lies_where_the_setting_says(inserted: list[tuple[int, s
 def hostile_tags() -> Iterator[dict[str, str | None]]:
     """Our tags with something else in them, as far as Key Vault takes it."""
     ours = ("active-slot", "validity-days", "rotation-policy", "rotation-state", "CredentialId", "ValidityPeriodDays")
-    garbage = ["", ESCAPES, "x" * 256, ";" * 256, "=;=", "paused=true;paused=false", "\ud7ff" * 85, "{}", "None", "key3"]
+    garbage = [
+        "",
+        ESCAPES,
+        "x" * 256,
+        ";" * 256,
+        "=;=",
+        "paused=true;paused=false",
+        "\ud7ff" * 85,
+        "{}",
+        "None",
+        "key3",
+    ]
     for tag in ours:
         yield from ({tag: text} for text in garbage)
     yield {"validity-days": "0"}
@@ -145,9 +156,7 @@ def hostile_tags() -> Iterator[dict[str, str | None]]:
     yield {ESCAPES: ESCAPES, "resource-id": "x"}
 
 
-async def test_garbage_in_tags_is_refused_by_name(
-    simulator: ControlClient, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_garbage_in_tags_is_refused_by_name(simulator: ControlClient, caplog: pytest.LogCaptureFixture) -> None:
     """S4: for an account that is allowed, each is read or refused; none is a defect, and no line is forged."""
     caplog.set_level(logging.DEBUG, "rotation")
     fuzzed = [{**tags, "resource-id": OURS} for tags in drawn(near_tags, 60) if fits(tags)]
@@ -166,7 +175,9 @@ async def test_garbage_in_tags_is_refused_by_name(
 
 def fits(tags: dict[str, str]) -> bool:
     """Whether Key Vault would take them."""
-    return len(tags) < 10 and all(len(text.encode("utf-16-le", "ignore")) <= 400 for item in tags.items() for text in item)
+    return len(tags) < 10 and all(
+        len(text.encode("utf-16-le", "ignore")) <= 400 for item in tags.items() for text in item
+    )
 
 
 def test_nothing_of_a_tag_reaches_a_terminal_raw(
@@ -211,7 +222,9 @@ async def test_who_may_write_to_an_allowed_vault_can_have_the_key_of_an_allowed_
     simulator.reset(told)
     async with bench(told, ROTATION_ACCOUNTS=SCOPE) as run:
         await run.rotate()
-    assert [("hostile", True)] == [(row["secret"], row["opens"]) for row in simulator.verdict() if row["vault"] == "kv-two"]
+    assert [("hostile", True)] == [
+        (row["secret"], row["opens"]) for row in simulator.verdict() if row["vault"] == "kv-two"
+    ]
 
     simulator.reset(told)
     async with bench(told, ROTATION_ACCOUNTS=SCOPE.replace("rg-one", "rg-none")) as run:
@@ -223,7 +236,9 @@ async def test_who_may_write_to_an_allowed_vault_can_have_the_key_of_an_allowed_
 ANSWER = json.dumps({"error": {"code": f"Bad{ESCAPES}", "message": f"no {ESCAPES}"}})
 
 
-@pytest.mark.xfail(strict=True, reason="what Azure says is quoted as it is; rotation/cloud/translate.py has to clean it")
+@pytest.mark.xfail(
+    strict=True, reason="what Azure says is quoted as it is; rotation/cloud/translate.py has to clean it"
+)
 @pytest.mark.parametrize("host", ["management", "kv-one"])
 def test_nothing_of_an_answer_reaches_a_terminal_raw(
     simulator: ControlClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str
