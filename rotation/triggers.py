@@ -17,6 +17,7 @@ from rotation import calls, messages, orders, replies, tags, telemetry
 from rotation.clock import SystemClock
 from rotation.errors import (
     BadInput,
+    Busy,
     ChangedMeanwhile,
     NotFound,
     NotYetTrue,
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 200.0
 """Seconds that a caller over HTTP is kept waiting; the platform hangs up after 230."""
+
+DELIVERIES = 5
+"""How often the queue brings a message before it parks it: `maxDequeueCount` of host.json."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -118,7 +122,7 @@ class Triggers:
         except Exception as defect:  # noqa: BLE001  its text may hold anything, a key included
             telemetry.failed("rotate_account", _unforeseen(defect), request_id=work.request.id, delivery=delivery)
         else:
-            if failure := _worth_another_delivery(outcome):
+            if failure := _worth_another_delivery(outcome, delivery or 1):
                 raise failure from None
 
     async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
@@ -319,8 +323,11 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
     raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
 
 
-def _worth_another_delivery(outcome: Outcome) -> Transient | None:
+def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
     """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
+    if isinstance(outcome.error, Busy) and not outcome.insisted and delivery >= DELIVERIES:
+        # The pass that holds the account does what is due; an echo of it in the poison queue would only wake somebody.
+        return None
     if isinstance(outcome.error, Transient):
         return outcome.error
     if outcome.error is None and outcome.verdict and outcome.insisted and outcome.exit_code == Transient.exit_code:
