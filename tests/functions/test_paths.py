@@ -19,10 +19,10 @@ from examples.rotating_client import RotatingClient
 from simulator.client import ControlClient
 from tests.functions import leases
 from tests.functions.estate import estate
-from tests.functions.events import cloud_event, current_version, event_grid
+from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
-from tests.functions.seeing import changes, regenerates, slots, told
+from tests.functions.seeing import always_open, changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -135,6 +135,24 @@ async def test_five_deliveries_of_an_event_beside_the_timer_rotate_once(
     assert ["key2"] * 3 == slots(simulator)
 
 
+async def test_events_that_overtake_each_other_rotate_once(
+    app: App, simulator: ControlClient, work: Queues, listener: Listener
+) -> None:
+    """That a publication expired is heard before that it is about to, for some of them when all is done."""
+    names = [("kv-one", "secret-0"), ("kv-one", "secret-1"), ("kv-two", "secret-2")]
+    versions = [(*name, current_version(*name)) for name in names]
+    expired, near = ([event_grid(*spoken_of, kind) for spoken_of in versions] for kind in (EXPIRED, NEAR_EXPIRY))
+    with always_open(simulator):
+        for batch in ([*expired, near[2]], [near[1], near[0], *expired]):
+            for event in batch:
+                await work.put((await app.event("near_expiry", event)).messages)
+            assert None is (await listener.drain())[-1].error
+
+    assert 1 == regenerates(simulator)
+    assert ["key2"] * 3 == slots(simulator)
+    assert ([], []) == (await work.waiting(), await work.poisoned())
+
+
 async def test_a_stale_event_changes_nothing(
     app: App, simulator: ControlClient, work: Queues, listener: Listener
 ) -> None:
@@ -163,7 +181,10 @@ async def test_what_cannot_be_read_is_parked_and_harms_nobody(
     assert [] == await work.waiting()
     assert ["key2"] * 3 == slots(simulator)
     assert 3 == sum(attempt.given_up for attempt in attempts)
-    assert {"bad-input"} == {event["error"] for event in told(caplog, "failed")}
+    failures = told(caplog, "failed")
+    assert {"bad-input"} == {event["error"] for event in failures}
+    complaints = {"the message is not JSON", "the message is of version 0, and this app reads version 1"}
+    assert complaints == {event["message"] for event in failures}
 
 
 async def test_five_transient_failures_end_in_the_poison_queue(
