@@ -90,7 +90,7 @@ def install(environment: Path, *locks: Path) -> None:
     """Install what is locked, by hash; skips where there is no registry to have it from."""
     pip = [sys.executable, "-m", "pip", "--python", str(environment), "install", "--quiet", "--require-hashes"]
     done = subprocess.run(  # noqa: S603  pip
-        [*pip, "--no-compile", "--retries=1", *(f"--requirement={lock}" for lock in locks)],
+        [*pip, "--retries=1", *(f"--requirement={lock}" for lock in locks)],
         env={name: value for name, value in os.environ.items() if name.upper() not in SIMULATED},
         capture_output=True,
         text=True,
