@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 UNIT = "tests/unit"
 PROPERTIES = "tests/properties"
 ROTATION = "tests/integration/test_rotation.py"
+PROBING = "tests/integration/test_probing.py"
 TRIGGERS = "tests/integration/test_triggers.py"
 ADAPTERS = "tests/integration/adapters"
 PROVIDERS = "tests/conformance/providers"
@@ -161,14 +162,14 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "limits.probe is ProbeMode.TRY and not certainly",
         "not certainly",
-        ROTATION,
+        PROBING,
     ),
     Guard(
         "a staged key of a moment ago is tried for certain",
         "rotation/act.py",
         "unsettled = bool(since) and self._tools.clock.now() < max(since) + policy.SETTLING",
         "unsettled = False",
-        ROTATION,
+        PROBING,
     ),
     Guard(
         "a key that could not be published is noted as staged",
@@ -189,14 +190,14 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "retire_at = now + (retire_at - ahead.rotated_at)",
         "pass",
-        f"{ROTATION} {PROPERTIES}",
+        PROBING,
     ),
     Guard(
         "a drifted slot's live key is tried before it is republished",
         "rotation/act.py",
         "        if not await self._accepted(key):\n            raise NotYetTrue(",
         "        if False:\n            raise NotYetTrue(",
-        ROTATION,
+        PROBING,
     ),
     Guard(
         "the rest of a value survives a new key",
@@ -238,7 +239,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/observe.py",
         "if self._tools.limits.probe is not ProbeMode.REQUIRED or self._reached:",
         "if True:",
-        ROTATION,
+        PROBING,
     ),
     Guard(
         "what the listing shows to be refused contacts no account",
