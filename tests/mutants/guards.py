@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 UNIT = "tests/unit"
 PROPERTIES = "tests/properties"
 ROTATION = "tests/integration/test_rotation.py"
+VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
 TRIGGERS = "tests/integration/test_triggers.py"
 ADAPTERS = "tests/integration/adapters"
@@ -204,7 +205,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "if current.value is not None and recognise(current.value).format is member.terms.format:",
         "if False:",
-        f"{ROTATION} {PROPERTIES}",
+        VALUES,
     ),
     Guard(
         "a read that shows what was overwritten does not count",
@@ -218,14 +219,14 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/observe.py",
         "if _account(read) != self._group.account:",
         "if False:",
-        ROTATION,
+        VALUES,
     ),
     Guard(
         "a value of another format is not overwritten",
         "rotation/observe.py",
         "if value.format is not terms.format and (holds is not None or value.format is not Format.KEY):",
         "if False:",
-        ROTATION,
+        VALUES,
     ),
     Guard(
         "a value of another account is not overwritten",
