@@ -31,7 +31,7 @@ async def instance(
 def invoked(triggers: Triggers) -> Iterator[None]:
     """Let what is invoked inside run in another instance."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("function_app.triggers", triggers)
+        patch.setattr("function_app.triggers", lambda: triggers)
         yield
 
 
