@@ -28,6 +28,7 @@ PLATFORM = timedelta(seconds=230)
 """After which a caller over HTTP is hung up on, whatever host.json says."""
 
 STALLS: dict[str, tuple[dict[str, Any], str]] = {
+    "the first token": ({"path": "/msi/token"}, "Unavailable"),
     "a token, after another one": ({"path": "/msi/token", "skip": 1}, "Unavailable"),
     "the listing of a vault": ({"host": "^kv-one", "path": "^/secrets/?$"}, "Unavailable"),
     "a secret": ({"method": "GET", "path": "/secrets/secret-"}, "Unavailable"),
