@@ -23,6 +23,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from rotation.errors import RotationError
+
 PATIENCE = 2.0
 """Seconds that the end of an invocation waits for the collector."""
 
@@ -62,10 +64,13 @@ class OpenSpan:
             self.span.add_event(event["event"], fields)
         why = [event[field] for field in ("error", "message", "because") if field in event]
         if bad and why:
-            self.fail(": ".join(why[:2]))
+            self._fail(": ".join(why[:2]))
 
-    def fail(self, why: str) -> None:
-        """Mark the span as failed."""
+    def end_with(self, error: BaseException) -> None:
+        """Tell of an error that ends the span; the text of one that is not ours may hold anything, a key included."""
+        self._fail(f"{error.code}: {error}" if isinstance(error, RotationError) else type(error).__name__)
+
+    def _fail(self, why: str) -> None:
         self.span.set_status(StatusCode.ERROR, why)
 
 

@@ -1,6 +1,7 @@
 """What traces tell: a span for each function or command, and below it one for each account.
 
 OTEL_EXPORTER_OTLP_ENDPOINT asks for them; without it nothing of OpenTelemetry is imported.
+Imported before the worker is ready, this imports next to nothing.
 A span tells what the log tells, by the same names, and of what went wrong our own code and message (S6).
 """
 
@@ -14,8 +15,6 @@ from contextvars import ContextVar
 from functools import cache, wraps
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
-
-from rotation.errors import RotationError
 
 if TYPE_CHECKING:
     import azure.functions as func
@@ -69,12 +68,8 @@ def span(name: str, invocation: "func.Context | None" = None) -> Iterator[None]:
         token = _CURRENT.set(opened)
         try:
             yield
-        except RotationError as error:
-            opened.fail(f"{error.code}: {error}")
-            raise
-        except BaseException as defect:
-            # Its text may hold anything, a key included.
-            opened.fail(type(defect).__name__)
+        except BaseException as error:
+            opened.end_with(error)
             raise
         finally:
             _CURRENT.reset(token)
