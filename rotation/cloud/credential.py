@@ -39,7 +39,7 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
         exclude_developer_cli_credential=True,
     )
     ways = tuple(_Way(way) for way in credential.credentials)
-    credential.credentials = ways  # type: ignore[assignment]  of the protocol only what the chain calls
+    credential.credentials = ways  # type: ignore[assignment]  # of the protocol only what the chain calls
     return SharedTokens(credential, ways)
 
 

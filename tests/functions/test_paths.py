@@ -22,6 +22,7 @@ from tests.functions.estate import estate
 from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
+from tests.functions.instances import instance, invoked
 from tests.functions.seeing import always_open, changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -188,20 +189,41 @@ async def test_what_cannot_be_read_is_parked_and_harms_nobody(
 
 
 async def test_five_transient_failures_end_in_the_poison_queue(
-    app: App, simulator: ControlClient, work: Queues, listener: Listener, azurite: str
+    app: App, simulator: ControlClient, work: Queues, listener: Listener
 ) -> None:
-    """Somebody holds the account and never lets go: each attempt fails, the message is parked, nothing was changed."""
-    (message,) = (await app.timer("sweep")).messages
-    await app.message("rotate_account", message)
+    """The service fails again and again: each attempt fails, the message is parked, nothing was changed."""
     (again,) = (await app.timer("audit")).messages
+    failing = simulator.fault(path="/listKeys", status=409, code="Conflict")
+    await work.put([again])
+    attempts = await listener.drain()
+    simulator.lift(failing)
+
+    assert [1, 2, 3, 4, 5] == [attempt.count for attempt in attempts]
+    assert {"Unavailable"} == {attempt.error for attempt in attempts}
+    assert [again] == await work.poisoned()
+    assert [] == changes(simulator)
+
+
+@pytest.mark.parametrize("function", ["sweep", "rotate_now"])
+async def test_an_account_that_is_held_to_the_end_parks_only_what_somebody_insisted_on(  # noqa: PLR0913, PLR0917  fixtures
+    app: App, simulator: ControlClient, work: Queues, listener: Listener, azurite: str, function: str
+) -> None:
+    """Whoever holds the account does what is due; an emergency that could not be carried out must not vanish."""
+    due = (await app.timer("sweep")).messages
+    await app.message("rotate_account", due[0])
+    async with instance(patience=0) as impatient:
+        with invoked(impatient), leases.all_taken(azurite):
+            insisted = (await app.ordered("rotate_now", KEY, {"compromised": "active"})).messages
     simulator.clear_journal()
+    messages = {"sweep": due, "rotate_now": insisted}[function]
     with leases.all_taken(azurite):
-        await work.put([again])
+        await work.put(messages)
         attempts = await listener.drain()
 
     assert [1, 2, 3, 4, 5] == [attempt.count for attempt in attempts]
-    assert {"Busy"} == {attempt.error for attempt in attempts}
-    assert [again] == await work.poisoned()
+    assert ["Busy"] * 4 == [attempt.error for attempt in attempts[:4]]
+    assert {"sweep": None, "rotate_now": "Busy"}[function] == attempts[4].error
+    assert {"sweep": [], "rotate_now": insisted}[function] == await work.poisoned()
     assert [] == changes(simulator)
 
 

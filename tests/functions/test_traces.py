@@ -265,7 +265,7 @@ def test_s6_a_header_that_cannot_be_read_is_not_logged(traces: Collector) -> Non
 def test_what_was_told_survives_the_process(simulator: ControlClient, traces: Collector) -> None:
     """A worker that is killed in the middle of one invocation has sent the spans of the one before."""
     stall = simulator.fault(method="PUT", path="/secrets/", stall=True)
-    variables = {**SETTINGS, **traces.environment, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
+    variables: dict[str, Any] = {**SETTINGS, **traces.environment, "OTEL_BSP_SCHEDULE_DELAY": "3600000"}
     worker = start(ROOT, SWEEP, ["post", "rotate_now", KEY], **variables)
     assert simulator.hits(stall, wait=PATIENCE)
     worker.kill()
@@ -279,7 +279,7 @@ def test_a_collector_that_comes_back_is_used_again(simulator: ControlClient, tra
     """It refused the spans of one invocation, and takes in the background what the next one has told so far."""
     traces.status = 500
     stall = simulator.fault(method="PUT", path="/secrets/", stall=True)
-    variables = {**SETTINGS, **traces.environment, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    variables: dict[str, Any] = {**SETTINGS, **traces.environment, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     worker = start(ROOT, SWEEP, ["post", "rotate_now", KEY], **variables)
     assert simulator.hits(stall, wait=PATIENCE)
     traces.status = 200
