@@ -8,7 +8,10 @@ import pytest
 from simulator.client import ControlClient
 from tests import emulator
 from tests.functions.harness import OLD, OLD_PYTHON
+from tests.integration.conftest import host_storage
 from tests.security.served import Served, serving
+
+__all__ = ["host_storage", "served"]
 
 
 @pytest.fixture(scope="session")

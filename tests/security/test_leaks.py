@@ -13,7 +13,7 @@ from rotation.errors import RotationError
 from simulator.client import ControlClient
 from tests.integration.engine import bench
 from tests.integration.estates import SERVICES, one_account
-from tests.integration.test_triggers import app
+from tests.integration.triggered import app
 from tests.surface.leaks import leaked
 
 REQUESTS = {
@@ -77,6 +77,7 @@ async def test_a_key_in_what_azure_says_is_not_said_again(
     assert [] == tokens(said)
 
 
+@pytest.mark.usefixtures("host_storage")
 @pytest.mark.parametrize("service", SERVICES)
 async def test_the_functions_say_no_key_or_token_at_any_level(
     simulator: ControlClient, talkative: pytest.LogCaptureFixture, service: str
@@ -94,7 +95,7 @@ async def test_the_functions_say_no_key_or_token_at_any_level(
                 said.append(told(error))
         route = {"vault": "kv-one", "secret": "secret-0"}
         said.append((await triggers.status({"deep": "true"})).text)
-        said.append((await triggers.rotate_now(route, b'{"compromised": "both", "grace": "PT0S"}')).text)
+        said.append((await triggers.rotate_now(route, {}, b'{"compromised": "both", "grace": "PT0S"}')).text)
         said.append((await triggers.status({})).text)
 
     assert len(simulator.keys()) >= 4

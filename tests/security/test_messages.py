@@ -19,7 +19,7 @@ from simulator.client import ControlClient
 from tests.functions.host import queues
 from tests.functions.seeing import changes, told
 from tests.integration.estates import one_account
-from tests.integration.test_triggers import app
+from tests.integration.triggered import app
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
 
@@ -146,6 +146,7 @@ def test_whatever_is_no_message_is_refused(text: bytes) -> None:
     assert len(str(caught.value)) < 2 * MAX_TEXT
 
 
+@pytest.mark.usefixtures("host_storage")
 async def test_a_mutated_message_is_refused_or_does_what_it_says(
     simulator: ControlClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -192,6 +193,7 @@ HARD: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.usefixtures("host_storage")
 async def test_an_event_becomes_a_message_for_an_allowed_vault_or_nothing(
     simulator: ControlClient, caplog: pytest.LogCaptureFixture
 ) -> None:

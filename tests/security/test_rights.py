@@ -19,7 +19,7 @@ from tests import emulator
 from tests.functions.events import current_version, event_grid
 from tests.integration.engine import Bench, bench
 from tests.integration.estates import NAMES, SERVICES, one_account
-from tests.integration.test_triggers import app
+from tests.integration.triggered import SETTINGS, app
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `?(?P<right>[^|`]+)`? \| (?P<requests>`[^|]+`) \|", re.MULTILINE)
@@ -85,14 +85,14 @@ def commands(account: str) -> Iterator[tuple[str, ...]]:
 async def functions(vaults: str) -> None:
     """The functions, once through."""
     event = event_grid("kv-orders", "live-connection", current_version("kv-orders", "live-connection"))
-    async with app(settings={"ROTATION_VAULTS": vaults}) as triggers:
+    async with app(settings={**SETTINGS, "ROTATION_VAULTS": vaults}) as triggers:
         heard = await triggers.near_expiry({**event, "type": event["eventType"]})
         for message in (*await triggers.sweep(), *await triggers.audit(), heard):
             assert message is not None
             await triggers.rotate_account(message.encode())
         for body in ({"dry_run": True}, {"compromised": "active", "grace": "PT0S"}):
             route = {"vault": "kv-orders", "secret": "live-connection"}
-            assert 200 == (await triggers.rotate_now(route, json.dumps(body).encode())).status
+            assert 200 == (await triggers.rotate_now(route, {}, json.dumps(body).encode())).status
         for query in ({}, {"deep": "true"}):
             assert 200 == (await triggers.status(query)).status
 
