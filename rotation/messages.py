@@ -67,7 +67,9 @@ def read(text: str | bytes) -> Work:
     except (ValueError, RecursionError) as error:
         raise BadInput("the message is not JSON") from error
     message = _read("message", content, _fields)
-    if (version := message.get("version")) != VERSION:
+    version = message.get("version")
+    # To Python `true` is 1, and so is 1.0.
+    if type(version) is not int or version != VERSION:
         raise BadInput(f"the message is of version {short(version)}, and this app reads version {VERSION}")
     asked = _need(message, "request", _fields)
     return Work(
@@ -126,6 +128,8 @@ def _flag(value: object) -> bool:
 def _refs(value: object) -> tuple[SecretRef, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("not a list of secrets")
+    if len(value) > MAX_SECRETS:
+        raise ValueError(f"more than {MAX_SECRETS}")
     return tuple(SecretRef.parse(_text(ref)) for ref in value)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,9 @@ from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 
 MAX_REASON = 200
+
+MAX_BODY = 64 * 1024
+"""Bytes; one event loop reads all bodies, and nobody else is served meanwhile."""
 
 MAX_TEXT = 1000
 """Longer texts are not looked at: complaints quote what they are about."""
@@ -131,7 +135,7 @@ class _Reader:
     def nothing_in(self, query: Mapping[str, str]) -> None:
         """Complain of what was meant to do something and stands where nobody looks."""
         astray = sorted(query.keys() - _OF_THE_HOST)
-        self.complaints += [f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray]
+        self.complaints += [f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray[:MAX_STRANGE]]
 
     def flag(self, name: str) -> bool:
         """Read true or false, which is false where nothing is said."""
@@ -155,6 +159,8 @@ class _Reader:
 
 
 def _members(body: bytes) -> Mapping[str, object]:
+    if len(body) > MAX_BODY:
+        raise BadInput(f"the body has more than {MAX_BODY // 1024} KiB")
     if not body.strip():
         return {}
     try:
@@ -171,7 +177,7 @@ def _once(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
     """The members of an object; of one that stands there twice nobody knows which was meant."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        twice = next(name for name in members if [name for name, _ in pairs].count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise BadInput(f"{twice[:40]!r}: it stands there twice")
     return members
 

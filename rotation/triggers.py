@@ -6,7 +6,7 @@ Nothing is read, opened or imported from Azure before a function needs it, and w
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -53,6 +53,9 @@ DELIVERIES = 5
 
 SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
 """The settings that the triggers name."""
+
+NAMED = 5
+"""How many secrets of a message are named when something is wrong with them."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -179,7 +182,7 @@ class Triggers:
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults
         if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):
-            because = f"{', '.join(strange)}: outside of ROTATION_VAULTS"
+            because = f"{_several(strange)}: outside of ROTATION_VAULTS"
             outcome = Outcome(
                 account="" if work.account is None else str(work.account),
                 secrets=work.secrets,
@@ -352,7 +355,13 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
     for ref in work.secrets:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
-    raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
+    raise ChangedMeanwhile(f"{_several(list(map(str, work.secrets)))}: not all of them publish {work.account} any more")
+
+
+def _several(names: Sequence[str]) -> str:
+    """Names for a line of the log, which nobody reads to the end when there are hundreds."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:

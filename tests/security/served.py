@@ -27,7 +27,7 @@ class Served:
 
 @contextmanager
 def serving(folder: Path, **environment: str) -> Iterator[Served]:
-    """Serve, and stop as a terminal does."""
+    """Serve, and stop."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -48,7 +48,8 @@ def serving(folder: Path, **environment: str) -> Iterator[Served]:
             _wait_for(served, process)
             yield served
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            # Its storage emulator, which a terminal would interrupt too, is to be there until it has stopped.
+            process.send_signal(signal.SIGINT)
     assert 0 == process.returncode, served.output.read_text()
 
 

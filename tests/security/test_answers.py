@@ -9,6 +9,7 @@ import pytest
 import requests
 from schemathesis.checks import CHECKS
 
+from rotation.orders import MAX_BODY
 from simulator.client import ControlClient
 from tests.security.description import PLATFORM, operations
 from tests.security.served import Served
@@ -41,7 +42,6 @@ ANSWERS: dict[str, tuple[int, Prepared, dict[str, Any]]] = {
     "planned": (200, lambda _: None, {"body": {"dry_run": True}}),
     "an emergency": (200, lambda _: None, {"body": {"compromised": "both", "grace": "PT0S"}}),
     "repaired": (200, lambda azure: azure.regenerate(STORAGE, "key1"), {}),
-    "waiting": (202, lambda azure: azure.behave(propagation_delay=30), {}),
     "misunderstood": (400, lambda _: None, {"body": {"grace": "soon", "colour": "red"}}),
     "unmanaged": (404, lambda _: None, {"place": {**PLACE, "secret": "orders-smtp-password"}}),
     "another vault": (404, lambda _: None, {"place": {**PLACE, "vault": "kv-other"}}),
@@ -49,7 +49,9 @@ ANSWERS: dict[str, tuple[int, Prepared, dict[str, Any]]] = {
     "incomprehensible": (500, lambda azure: azure.fault(path="listKeys", status=200, body="["), {}),
     "denied": (502, lambda azure: azure.deny("Microsoft.Storage/storageAccounts/listkeys/action"), {}),
     "throttled": (503, lambda azure: azure.fault(path="listKeys", status=429, retry_after=60), {}),
-    "unseen": (503, lambda azure: azure.firewall("kv-billing", closed=True), {}),
+    "gone": (409, lambda azure: azure.fault(path=f"{STORAGE}/listKeys$", status=404), {}),
+    "unseen": (409, lambda azure: azure.firewall("kv-billing", closed=True), {}),
+    "unseen for now": (503, lambda azure: azure.fault(host="kv-billing", status=429, retry_after=60), {}),
 }
 QUESTIONS: dict[str, tuple[int, Prepared, dict[str, str]]] = {
     "everything": (200, lambda _: None, {}),
@@ -103,9 +105,44 @@ def test_who_comes_second_is_told_as_described(simulator: ControlClient, served:
         assert 423 == asked(served, "rotate_now")
 
 
+def test_who_comes_second_in_an_emergency_is_told_as_described(
+    simulator: ControlClient, served_alone: Served
+) -> None:
+    """202, as the queue sees to it."""
+    with rotating(simulator, served_alone):
+        assert 202 == asked(served_alone, "rotate_now", body={"compromised": "idle"})
+
+
+def test_who_has_to_wait_is_told_as_described(simulator: ControlClient, served_alone: Served) -> None:
+    """202 while a new key is not accepted."""
+    simulator.behave(propagation_delay=30)
+
+    assert 202 == asked(served_alone, "rotate_now")
+
+
+@pytest.mark.parametrize("query", [{"dry_run": "true"}, {"CODE": "x"}, {"vault": "kv-orders"}])
+def test_a_query_is_refused_as_described(simulator: ControlClient, served: Served, query: dict[str, str]) -> None:
+    """Who says dry_run there is not taken for somebody who does not say it; the function key is the host's."""
+    case = OPERATIONS["rotate_now"].Case(path_parameters=PLACE, query=query)
+    answer = case.call(f"{served.here}/api", timeout=60)
+    case.validate_response(answer, checks=FORMS)
+
+    assert 400 == answer.status_code
+    assert [] == simulator.journal()
+
+
+def test_a_body_that_is_too_long_is_refused_as_described(simulator: ControlClient, served: Served) -> None:
+    """With a clear 400, and before anything is read."""
+    address = f"{served.here}/api/rotate/kv-orders/orders-storage-key"
+    answer = requests.post(address, b'{"dry_run": true}'.ljust(MAX_BODY + 1), timeout=60)
+
+    assert (400, "the body has more than 64 KiB") == (answer.status_code, answer.json()["detail"])
+    assert [] == simulator.journal()
+
+
 def test_no_status_is_left_out() -> None:
     """What is described and not tried could be anything."""
-    tried = {str(status) for status, *_ in ANSWERS.values()} | {"423"}
+    tried = {str(status) for status, *_ in ANSWERS.values()} | {"202", "423"}
 
     assert tried | PLATFORM == OPERATIONS["rotate_now"].definition.raw["responses"].keys()
 

@@ -4,7 +4,9 @@ import json
 import logging
 import re
 import traceback
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -75,6 +77,34 @@ async def test_a_key_in_what_azure_says_is_not_said_again(
     assert "azure" in {record.name.split(".")[0] for record in talkative.records}
     assert [] == leaked(said, simulator.keys())
     assert [] == tokens(said)
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "an address": lambda key: f"https://host/?key={quote(key, safe='')}&x=1",
+    "an address in an address": lambda key: quote(quote(key, safe=""), safe=""),
+    "base64": lambda key: b64encode(f"AccountName=stone;AccountKey={key};".encode()).decode(),
+    "base64 without an end": lambda key: b64encode(key.encode()).decode().rstrip("="),
+    "the alphabet of addresses": lambda key: key.translate(str.maketrans("+/", "-_")),
+    "hex": lambda key: key.encode().hex(),
+    "a connection string": lambda key: f"AccountName=stone;AccountKey={key};EndpointSuffix=core.windows.net",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+async def test_a_key_is_not_said_again_in_any_form(simulator: ControlClient, form: Callable[[str], str]) -> None:
+    """S6: neither in the error nor in what caused it, for keys with all kinds of characters."""
+    estate = one_account("storage")
+    simulator.reset(estate)
+    said = []
+    for key in (f"{'k+/' * 28}ke==", *simulator.keys()[-8:]):
+        simulator.fault(path="listKeys$", status=403, body=refusal(form(key)), times=1)
+        async with bench(estate) as run:
+            (outcome,) = (await run.rotate()).outcomes
+        assert outcome.error is not None
+        said.append(told(outcome.error))
+        assert [] == leaked(said[-1], [key])
+
+    assert all("403" in text for text in said)
 
 
 @pytest.mark.usefixtures("host_storage")

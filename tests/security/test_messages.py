@@ -67,6 +67,13 @@ ACCOUNTS = st.sampled_from(
         "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/other",
     ]
 )
+suspects = st.fixed_dictionaries(
+    {
+        "slot": st.sampled_from(["key1", "key2", "key3", "", "Key1\n"]),
+        "fingerprint": st.sampled_from(["", "0" * 12, "\x1b[2J"]),
+        "published": st.booleans(),
+    }
+)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | NAMES,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -98,6 +105,7 @@ def good(account: str) -> dict[str, Any]:
         "compromised": None,
         "grace": "PT15M",
         "force": True,
+        "suspects": [],
     }
     asked = SystemClock().now().isoformat()
     return {"version": 1, "asked": asked, "account": account, "secrets": ["kv-one/secret-0"], "request": request}
@@ -126,6 +134,7 @@ def mutations(draw: st.DrawFn, account: str) -> bytes:
         "occasion": st.fixed_dictionaries({"secret": NAMES, "version": st.text(max_size=9)}),
         "id": st.uuids().map(str),
         "compromised": st.sampled_from(Role),
+        "suspects": st.lists(suspects, max_size=3),
     }
     for _ in range(draw(st.integers(1, 2))):
         path = draw(st.sampled_from(paths(message)))
@@ -169,6 +178,39 @@ async def test_a_mutated_message_is_refused_or_does_what_it_says(
     assert [] == [row for row in simulator.verdict() if not row["opens"]]
     assert "unexpected" not in {event["error"] for event in told(caplog, "failed")}
     assert changes(simulator), "some say what a good one says"
+
+
+WIDE = {"secrets": [f"kv-one/{n:0127}" for n in range(MAX_SECRETS)]}
+BULKY: dict[str, dict[str, Any]] = {
+    "members that nobody knows": {f"member {n}": "x" * 100 for n in range(500)},
+    "a member without end": {"comment": "x" * 60_000},
+    "secrets that are not there": WIDE,
+    "secrets of other vaults": {"secrets": [ref.replace("kv-one", "kv-other") for ref in WIDE["secrets"]]},
+    "secrets that are none": {"secrets": ["x" * 999] * 60},
+    "too many secrets": {"secrets": ["kv-one/s"] * 5000},
+    "a version without end": {"version": "x" * 60_000},
+}
+
+
+@pytest.mark.usefixtures("host_storage")
+@pytest.mark.parametrize("bulk", BULKY.values(), ids=BULKY)
+async def test_a_bulky_message_does_not_flood_the_log(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture, bulk: dict[str, Any]
+) -> None:
+    """A line tells of its secrets once, and of nothing else that somebody made long."""
+    simulator.reset(one_account("storage"))
+    (account,) = simulator.accounts()
+    async with app() as triggers:
+        try:
+            await triggers.rotate_account(json.dumps({**good(account["id"]), **bulk}).encode())
+        except (BadInput, Transient) as error:
+            assert len(str(error)) < 2 * MAX_TEXT
+    lines = [record.getMessage() for record in caplog.records if record.name == "rotation"]
+
+    assert lines
+    for line in lines:
+        rest = {name: value for name, value in json.loads(line).items() if name != "secrets"}
+        assert max(len(json.dumps(value)) for value in rest.values()) < 2 * MAX_TEXT
 
 
 @st.composite

@@ -26,7 +26,6 @@ ROW = re.compile(r"^\| `?(?P<right>[^|`]+)`? \| (?P<requests>`[^|]+`) \|", re.MU
 LEASES = "Microsoft.Storage/storageAccounts/blobServices/"
 UNJUDGED = {
     "Microsoft.SignalRService/webPubSub/operationStatuses/read",
-    "Microsoft.Authorization/permissions/read",
     f"{LEASES}containers/write",
     f"{LEASES}containers/blobs/write",
 }

@@ -236,9 +236,6 @@ async def test_who_may_write_to_an_allowed_vault_can_have_the_key_of_an_allowed_
 ANSWER = json.dumps({"error": {"code": f"Bad{ESCAPES}", "message": f"no {ESCAPES}"}})
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what Azure says is quoted as it is; rotation/cloud/translate.py has to clean it"
-)
 @pytest.mark.parametrize("host", ["management", "kv-one"])
 def test_nothing_of_an_answer_reaches_a_terminal_raw(
     simulator: ControlClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str
