@@ -135,7 +135,9 @@ class _Reader:
     def nothing_in(self, query: Mapping[str, str]) -> None:
         """Complain of what was meant to do something and stands where nobody looks."""
         astray = sorted(query.keys() - _OF_THE_HOST)
-        self.complaints += [f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray[:MAX_STRANGE]]
+        self.complaints += [
+            f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray[:MAX_STRANGE]
+        ]
 
     def flag(self, name: str) -> bool:
         """Read true or false, which is false where nothing is said."""

@@ -4,7 +4,10 @@ pytest knows what is printed and logged in its own process, unless a test takes 
 """
 
 import subprocess
-from typing import Any
+import traceback
+from typing import Any, Self
+
+import pytest
 
 HEARD: list[str] = []
 
@@ -17,8 +20,17 @@ def note(said: Any) -> Any:
 
 
 def listen() -> None:
-    """Keep what every process says from now on to the test that started it."""
+    """Keep from now on what every process says to the test that started it, and every error that a test expects."""
     subprocess.Popen = _Process  # type: ignore[misc]  # also for subprocess.run
+    end = pytest.RaisesExc.__exit__
+
+    def hear(raises: Any, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if error is not None:
+            note("".join(traceback.format_exception(error)))
+            note(vars(error))
+        return end(raises, kind, error, trace)
+
+    pytest.RaisesExc.__exit__ = hear  # type: ignore[method-assign]  # what is raised as expected is in no report
 
 
 class _Process(subprocess.Popen[Any]):
@@ -50,13 +62,13 @@ class _Stream:
     def readlines(self) -> list[Any]:
         return [note(line) for line in self._stream.readlines()]
 
-    def __iter__(self) -> "_Stream":
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
         return note(next(self._stream))
 
-    def __enter__(self) -> "_Stream":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
-from tests.heard import note
 from tests.functions.wire import ParameterBinding, StatusResult, TypedData, request
+from tests.heard import note
 
 NEEDED = 0x030D0000
 OLD = "the worker library of Azure Functions needs Python 3.13"

@@ -7,23 +7,21 @@ from typing import Any
 
 import pytest
 import requests
-from schemathesis.checks import CHECKS
 
 from rotation.orders import MAX_BODY
 from simulator.client import ControlClient
-from tests.security.description import PLATFORM, operations
+from tests.heard import note
+from tests.security.description import PLATFORM, checks, operations
 from tests.security.served import Served
 
 OPERATIONS = operations()
 STORAGE = "stcontosoorders"
 PLACE = {"vault": "kv-orders", "secret": "orders-storage-key"}
-FORMS = CHECKS.get_by_names(
-    [
-        "status_code_conformance",
-        "content_type_conformance",
-        "response_headers_conformance",
-        "response_schema_conformance",
-    ]
+FORMS = checks(
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
 )
 
 
@@ -32,6 +30,7 @@ def asked(served: Served, function: str, *, query: Any = None, place: Any = PLAC
     told = {"path_parameters": place, "body": body} if function == "rotate_now" else {"query": query}
     case = OPERATIONS[function].Case(**{name: value for name, value in told.items() if value is not None})
     answer = case.call(f"{served.here}/api", timeout=60)
+    note(f"{answer.headers}\n{answer.text}")
     case.validate_response(answer, checks=FORMS)
     return int(answer.status_code)
 
@@ -105,9 +104,7 @@ def test_who_comes_second_is_told_as_described(simulator: ControlClient, served:
         assert 423 == asked(served, "rotate_now")
 
 
-def test_who_comes_second_in_an_emergency_is_told_as_described(
-    simulator: ControlClient, served_alone: Served
-) -> None:
+def test_who_comes_second_in_an_emergency_is_told_as_described(simulator: ControlClient, served_alone: Served) -> None:
     """202, as the queue sees to it."""
     with rotating(simulator, served_alone):
         assert 202 == asked(served_alone, "rotate_now", body={"compromised": "idle"})

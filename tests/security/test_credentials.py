@@ -1,4 +1,4 @@
-"""Function keys and bearer tokens that callers put into odd places are neither logged nor sent on, nor answered back."""
+"""Function keys and bearer tokens that callers put into odd places are not logged, sent on, or answered back."""
 
 import secrets
 from typing import Any

@@ -17,13 +17,13 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import CHECKS
 
 from simulator.client import ControlClient
 from tests.functions.seeing import changes, slots
+from tests.heard import note
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
-from tests.security.description import operations
+from tests.security.description import checks, operations
 from tests.security.served import Served
 
 if TYPE_CHECKING:
@@ -32,19 +32,17 @@ if TYPE_CHECKING:
 OPERATIONS = operations()
 VAULTS = ("kv-orders", "kv-billing")
 SECRETS = ("orders-storage-key", "orders-storage-connection", "live-connection", "orders-smtp-password")
-CONFORMS = CHECKS.get_by_names(
-    [
-        "not_a_server_error",
-        "status_code_conformance",
-        "content_type_conformance",
-        "response_headers_conformance",
-        "response_schema_conformance",
-        "negative_data_rejection",
-    ]
+CONFORMS = checks(
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
 )
 
 
-def cases(function: str, mode: GenerationMode) -> st.SearchStrategy["Case"]:
+def cases(function: str, mode: GenerationMode) -> st.SearchStrategy["Case[Any]"]:
     """Requests to one function, half of them about secrets that there are."""
     operation = OPERATIONS[function]
     places = st.fixed_dictionaries({"vault": st.sampled_from(VAULTS), "secret": st.sampled_from(SECRETS)})
@@ -54,7 +52,8 @@ def cases(function: str, mode: GenerationMode) -> st.SearchStrategy["Case"]:
             **({"path_parameters": place} if function == "rotate_now" else {"query": place}),
         )
     )
-    return operation.as_strategy(mode) | known
+    anywhere: st.SearchStrategy[Case[Any]] = operation.as_strategy(mode)
+    return anywhere | known
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
@@ -73,9 +72,10 @@ def test_every_answer_is_described_and_nothing_happens_unasked(
 
         @tries(number)
         @given(cases(function, mode))
-        def ask(case: "Case") -> None:
+        def ask(case: "Case[Any]") -> None:
             nonlocal changed
             answer = case.call(f"{served.here}/api", session=session, timeout=60)
+            note(f"{answer.headers}\n{answer.text}")
             case.validate_response(answer, checks=CONFORMS)
             assert set() == strangers(simulator, VAULTS)
             done = len(changes(simulator))
@@ -131,7 +131,7 @@ TRICKS = [
     "%s%n",
     "a" * 5000,
 ]
-"""What stands in the place of a name to lead elsewhere: out of the path, to another host, to another of the same look."""
+"""What stands in the place of a name to lead elsewhere: out of the path, to another host, to one of the same look."""
 
 good_orders = st.fixed_dictionaries(
     {},
@@ -163,7 +163,7 @@ def test_a_path_leads_nowhere_else(
     with closing(connection):
         connection.request("POST", f"/api/rotate/{vault}/{secret}", body)
         answer = connection.getresponse()
-        said = answer.read().decode()
+        said = note(answer.read().decode())
 
     assert answer.status in ({200, 400} if (vault, secret) == HERE else {400, 404})
     assert "Injected" not in str(answer.headers)

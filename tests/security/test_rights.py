@@ -100,7 +100,7 @@ async def functions(vaults: str) -> None:
 def test_every_request_is_listed_and_every_listed_request_is_sent(
     simulator: ControlClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rotate, enroll, status, audit, doctor, an emergency and leases, for all services, at the console and as an app."""
+    """Every command, every function, an emergency and leases, for all services."""
     batch = next(account["id"] for account in simulator.accounts() if account["type"] == "batch")
     with emulator.azurite(tmp_path / "azurite.log") as storage:
         monkeypatch.setenv("AzureWebJobsStorage", storage)

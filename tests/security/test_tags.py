@@ -124,7 +124,7 @@ def test_what_is_allowed_lies_where_the_setting_says(inserted: list[tuple[int, s
         assert asked.path.upper().startswith(f"{SCOPE}/".upper())
 
 
-def hostile_tags() -> Iterator[dict[str, str | None]]:
+def hostile_tags() -> Iterator[dict[str, str]]:
     """Our tags with something else in them, as far as Key Vault takes it."""
     ours = ("active-slot", "validity-days", "rotation-policy", "rotation-state", "CredentialId", "ValidityPeriodDays")
     garbage = [

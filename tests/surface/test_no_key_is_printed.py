@@ -44,10 +44,11 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 def test_nothing_that_the_tests_said_holds_a_key(simulator: ControlClient, printed: Printed) -> None:
     """S6: everything that can be searched, against every key the simulator ever made."""
-    keys = simulator.keys()
+    keys, said = simulator.keys(), printed()
+    print(f"searched {len(said):,} characters for {len(keys):,} keys")  # noqa: T201  for whoever runs it with -s
 
     assert keys
-    assert [] == leaked(printed(), keys)
+    assert [] == leaked(said, keys)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -85,6 +86,17 @@ def test_something_is_printed() -> None:
 def test_what_a_test_prints_is_searched(printed: Printed) -> None:
     """On either stream."""
     assert {f"printed {MARK}", f"complained {MARK}"} <= set(printed().splitlines())
+
+
+def test_what_a_test_expects_to_be_raised_is_searched(printed: Printed) -> None:
+    """With what caused it, and what is noted on it."""
+    raised = KeyError()
+    raised.answer = f"noted {MARK}"  # type: ignore[attr-defined]  # as the SDKs do
+    with pytest.raises(KeyError):
+        raise raised from ValueError(f"caused {MARK}")
+
+    assert f"caused {MARK}" in printed()
+    assert f"noted {MARK}" in printed()
 
 
 def test_what_a_program_says_is_searched(printed: Printed, tmp_path: Path) -> None:
