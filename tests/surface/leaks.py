@@ -18,7 +18,7 @@ _URL_ALPHABET = str.maketrans("+/", "-_")
 def leaked(text: str, keys: Iterable[str]) -> list[int]:
     """The positions in `keys` of those of which the text holds the beginning or the end, in any form."""
     ends = {end: n for n, key in enumerate(keys) for form in _forms(key) for end in (form[:ENOUGH], form[-ENOUGH:])}
-    return sorted({ends[part] for run in _RUN.findall(text) for part in ends.keys() & set(_parts(run))})
+    return sorted({ends[part] for run in set(_RUN.findall(text)) for part in ends.keys() & set(_parts(run))})
 
 
 def _parts(run: str) -> Iterator[str]:

@@ -18,6 +18,9 @@ from tests.surface.leaks import ENOUGH, leaked
 MARK = secrets.token_hex(16)
 """Stands for a key in what is said through every channel; a real one would fail the search."""
 
+LENGTHS = (44, 88)
+"""Those of the keys of Web PubSub, and of the others."""
+
 Printed = Callable[[], str]
 FORMS: dict[str, Callable[[str], str]] = {
     "raw": str,
@@ -51,19 +54,25 @@ def test_nothing_that_the_tests_said_holds_a_key(simulator: ControlClient, print
     assert [] == leaked(said, keys)
 
 
+def some(simulator: ControlClient, length: int) -> list[str]:
+    """A few keys of a length; to look for each of thousands in a text of its own takes minutes."""
+    keys = [key for key in simulator.keys() if len(key) == length]
+    assert keys
+    return keys[:4]
+
+
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_the_search_finds_a_key_in_every_form(simulator: ControlClient, form: Callable[[str], str]) -> None:
-    """A search that finds nothing must be able to find something, of keys of every length and with every character."""
-    keys = simulator.keys()
+    """A search that finds nothing must be able to find something, of keys of every length."""
+    keys = [key for length in LENGTHS for key in some(simulator, length)]
 
-    assert {44, 88} <= {len(key) for key in keys}
     assert [[n] for n in range(len(keys))] == [leaked(f"before {form(key)} after", keys) for key in keys]
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_the_search_finds_a_key_among_other_characters(simulator: ControlClient, form: Callable[[str], str]) -> None:
     """It need not stand by itself."""
-    keys = simulator.keys()
+    keys = some(simulator, 88)
 
     assert [1] == leaked(f"https://host/path={form(keys[1])}&x=1", keys)
 
