@@ -144,7 +144,7 @@ def mutations(draw: st.DrawFn, account: str) -> bytes:
     return text[: draw(st.integers(0, len(text)))] if draw(st.integers(0, 9)) == 0 else text
 
 
-@tries(2000)
+@tries(1000)
 @given(anything.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=100) | RAW)
 @example(b'{"version": 1, "asked": "\\ud800"}')
 def test_whatever_is_no_message_is_refused(text: bytes) -> None:
@@ -164,7 +164,7 @@ async def test_a_mutated_message_is_refused_or_does_what_it_says(
     simulator.reset(one_account("storage", publications=3))
     (account,) = simulator.accounts()
     raised: list[RotationError] = []
-    for text in drawn(mutations(account["id"]), 1500):
+    for text in drawn(mutations(account["id"]), 1000):
         async with app() as triggers:
             try:
                 await triggers.rotate_account(text)
@@ -258,7 +258,7 @@ async def test_an_event_becomes_a_message_for_an_allowed_vault_or_nothing(
     """S7: nothing is contacted, what goes to the queue can be read and fits, and what is wrong is told in a line."""
     accepted = 0
     async with app() as triggers:
-        for event in [*HARD, *drawn(events() | st.dictionaries(st.text(max_size=9), anything), 1500)]:
+        for event in [*HARD, *drawn(events() | st.dictionaries(st.text(max_size=9), anything), 1000)]:
             message = await triggers.near_expiry(event)
             if message is not None:
                 accepted += 1
