@@ -162,7 +162,13 @@ class Hands:
         await self._publish(lost, key, healed)
 
     async def _align(self, verdict: Verdict, behind: list[Publication]) -> None:
-        slot, ahead, now = self._facts.active, self._facts.latest, self._tools.clock.now()
+        slot, ahead = self._facts.active, self._facts.latest
+        key = self._seen.keys[slot]
+        if not await self._accepted(key):
+            raise NotYetTrue(
+                f"{self._name}: the key of {slot} in {ahead.ref} is not accepted yet; the next pass asks again"
+            )
+        now = self._tools.clock.now()
         retire_at = ahead.terms.state.retire_at
         if retire_at is not None:
             # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.
@@ -172,7 +178,6 @@ class Hands:
             state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at)
             return replace(terms, active=slot, state=state)
 
-        key = self._seen.keys[slot]
         self._step = _step(verdict, slot, key)
         self._promise(now, retire_at)
         await self._publish(behind, key, aligned)
