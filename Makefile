@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint mutants package bench-start lock clean
+.PHONY: help setup demo serve test lint mutants soak package bench-start lock clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -46,6 +46,11 @@ lint: setup ## ruff and mypy, as strict as they go
 
 mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour)
 	@$(VENV)/python -m tests.mutants
+
+MINUTES ?= 5
+
+soak: setup ## try ever new orders of events on the engine and print what was reached; MINUTES=5
+	@$(VENV)/python -m tests.proof.orders.soak $(MINUTES)
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip
