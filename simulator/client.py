@@ -105,7 +105,7 @@ class ControlClient:
         """Add a secret to a vault."""
         self.request("POST", f"/vaults/{vault}/secrets", told)
 
-    def change_secret(self, vault: str, name: str, **told: Any) -> None:  # noqa: ANN401  # `tags`, `enabled`, `deleted`
+    def change_secret(self, vault: str, name: str, **told: Any) -> None:  # noqa: ANN401  # what is changed
         """Do what a person does to a secret in the portal; tags that are None go, others stay."""
         self.request("PATCH", f"/vaults/{vault}/secrets/{name}", told)
 

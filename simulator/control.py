@@ -265,17 +265,19 @@ def _denial(reader: Reader) -> Denial:
 
 
 def _edited(state: State, now: int, reader: Reader) -> State:
-    """A secret after somebody edited its current version or deleted or recovered it; a tag that is null goes."""
+    """A secret after somebody edited or renewed its current version, or deleted or recovered it."""
     current = state.current
     tags: dict[str, Any] = {**(current.tags or {}), **reader.take("tags", dict, {})}
     enabled = reader.take("enabled", bool, current.enabled)
     deleted = reader.take("deleted", bool, state.deleted is not None)
+    renewed = reader.take("renewed", bool)
     reader.done()
     kept = {name: value for name, value in tags.items() if value is not None}
     if not all(isinstance(value, str) for value in kept.values()):
         reader.complain("tags", "has to have texts or nulls")
-    edited = state.with_changed(replace(current, tags=kept, enabled=enabled, updated=now))
-    return replace(edited, deleted=(state.deleted or now) if deleted else None)
+    edited = replace(current, tags=kept, enabled=enabled, updated=now)
+    changed = state.with_version(edited.renewed(now)) if renewed else state.with_changed(edited)
+    return replace(changed, deleted=(state.deleted or now) if deleted else None)
 
 
 def _slot(account: Account, reader: Reader) -> str:

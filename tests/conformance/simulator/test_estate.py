@@ -230,6 +230,16 @@ def test_a_person_edits_deletes_and_recovers_a_secret(simulator: ControlClient) 
     assert 1 == len({(row["version"], row["key"]) for row in (begun, edited, deleted, recovered)})
 
 
+def test_a_person_saves_a_secret_anew(simulator: ControlClient) -> None:
+    """It is the same but for its version."""
+    place = ("kv-orders", "orders-storage-key")
+    simulator.change_secret(*place, renewed=True)
+
+    before, after = [row for row in simulator.history() if (row.get("vault"), row.get("secret")) == place]
+    assert before["version"] != after["version"]
+    assert (before["key"], before["tags"], before["expires"]) == (after["key"], after["tags"], after["expires"])
+
+
 def test_tags_are_texts(simulator: ControlClient) -> None:
     """A number is complained about, and changes nothing."""
     before = simulator.history()

@@ -87,6 +87,9 @@ class Crew:
         """The same for every account."""
         await self._each(await (await worker.triggers()).audit(), worker, deeds)
 
+    async def nothing(self, worker: Worker, deeds: Deeds) -> None:
+        """A worker that has no work."""
+
     def look(self, account: str) -> Job:
         """A full look at one account."""
 

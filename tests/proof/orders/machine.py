@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -230,6 +229,24 @@ class EveryOrder(RuleBasedStateMachine):
         job, other_job = self.job(what, member), self.job(other, member)
         self.stage.run(self.crew.is_overtaken(job, at, other_job, lost=lost, other_at=other_at, meanwhile=meanwhile))
 
+    @rule(what=st.sampled_from(INSISTING), member=members)
+    def saved_meanwhile(self, what: str, member: int) -> None:
+        """Somebody saves a secret while a pass makes its key; what a pass has not read it does not write over."""
+        self.step("saved_meanwhile")
+        ref = self.managed(member)
+        saved: list[str] = []
+
+        def meanwhile() -> None:
+            self.control.change_secret(*ref, renewed=True)
+            self.judge.people_acted()
+            saved.append(self.judge.current[ref]["version"])
+
+        at = Point("regenerating", 0, "after")
+        job = self.crew.order(ref, ORDERS[what])
+        self.stage.run(self.crew.is_overtaken(job, at, self.crew.nothing, lost=False, meanwhile=meanwhile))
+        self.stage.tally["saved while a pass was under way"] += len(saved)
+        assert saved in ([], [self.judge.current[ref]["version"]]), "a pass wrote over what it had not read"
+
     # People.
 
     @rule(slot=slots)
@@ -360,12 +377,8 @@ class EveryOrder(RuleBasedStateMachine):
         self.last = None
 
     def does(self, job: Job, worker: int = 0) -> tuple[Deeds, Reply | None]:
-        """Let a worker do a job, and take down what it said."""
-        deeds, reply = self.stage.run(self.crew.does(job, worker))
-        for event in deeds.events:
-            steps = ", ".join(event.get("steps", ()))
-            note(f"    {event['account'].rpartition('/')[2]} {event['status']} [{steps}] {event.get('reason')}")
-        return deeds, reply
+        """Let a worker do a job."""
+        return self.stage.run(self.crew.does(job, worker))
 
     def job(self, what: str, member: int) -> Job:
         """A full look at the account, or an order that nobody repeats."""

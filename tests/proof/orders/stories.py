@@ -29,5 +29,5 @@ def never(tally: Counter[str]) -> set[str]:
     deaths = {f"killed {when} {doing}" for when in ("before", "after") for doing in DELICATE}
     meetings = {f"held {when} {doing}" for when in ("before", "after") for doing in DELICATE}
     acts = {what.partition(": ")[0] for what, times in tally.items() if times}
-    expected = rules | deaths | meetings | {"went on without its lease"}
+    expected = rules | deaths | meetings | {"went on without its lease", "saved while a pass was under way"}
     return {what for what in expected if not tally[what]} | {action for action in CHANGES if action not in acts}
