@@ -157,11 +157,7 @@ class Stage:
         """What happened how often, over all stories."""
         telemetry.configure()
         self._loop = asyncio.new_event_loop()
-        self._loggers = [logging.getLogger(), logging.getLogger("rotation")]
-        for logger in self._loggers:
-            logger.addHandler(self.ear)
-        # Whoever else listens would keep what hundreds of stories say.
-        self._loggers[1].propagate = False
+        logging.getLogger().addHandler(self.ear)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it, and let everything else that goes on go on meanwhile."""
@@ -169,8 +165,6 @@ class Stage:
 
     def close(self) -> None:
         """End the loop and stop listening."""
-        for logger in self._loggers:
-            logger.removeHandler(self.ear)
-        self._loggers[1].propagate = True
+        logging.getLogger().removeHandler(self.ear)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
