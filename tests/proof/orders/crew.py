@@ -129,7 +129,7 @@ class Crew:
         async def ordering(worker: Worker, deeds: Deeds) -> Reply:
             self._give_up(ref, str(body.get("compromised") or ("force" if body.get("force") else "")), deeds)
             route = {"vault": ref[0], "secret": ref[1]}
-            reply = await (await worker.triggers()).rotate_now(route, json.dumps(body).encode())
+            reply = await (await worker.triggers()).rotate_now(route, {}, json.dumps(body).encode())
             self._told += [reply.text, *reply.headers.values()]
             if reply.message:
                 self._put(reply.message)
