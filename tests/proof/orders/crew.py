@@ -25,7 +25,7 @@ POINTS: Mapping[str, Mapping[str, str]] = {
 """The requests of a pass, by what they are for."""
 DELIVERIES = 5
 """How often the queue delivers a message before it parks it."""
-LOOK_SECONDS = 0.002
+LOOK_SECONDS = 0.006
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections import Counter
 
 from simulator.running import simulator
 
-EXAMPLES = 20
+EXAMPLES = 10
 """How many stories are told between two looks at the clock."""
 
 
