@@ -1,0 +1,157 @@
+"""A machine on which passes run as if each were a process of its own, and whose time can stand still, or leap.
+
+What a process of ours has to itself is made anew for each pass: SDK clients with what they cache, and leases.
+The machine lends it sockets and tokens, which remember nothing of an account and cost more than all the rest.
+"""
+
+import asyncio
+import os
+import selectors
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from rotation.clock import SystemClock
+from rotation.cloud.connection import Connection, connect
+from rotation.cloud.lease import InProcessLeases
+from rotation.cloud.vault import KeyVault
+from rotation.fleet import Fleet
+from rotation.ports import Tools
+from rotation.providers import all_providers
+from rotation.report import Report
+from rotation.settings import Settings
+from simulator.client import ControlClient
+from tests.proof.stories import Visit
+
+T = TypeVar("T")
+
+PATIENCE = 10.0
+"""Seconds in which a request has to come."""
+
+SILENCE = 0.06
+"""Seconds without an event after which a hasty loop takes it that everybody waits; answers come within a few thousandths."""
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop that, when it is hasty, leaps over the time in which nothing happens, to the next pause that ends.
+
+    So the SDKs' own pauses and time-outs, which no clock of ours reaches, take no time and are yet complete.
+    """
+
+    def __init__(self) -> None:
+        self.hasty = False
+        self._leapt = 0.0
+        super().__init__(_Selector(self))
+
+    def time(self) -> float:
+        """Seconds, those included that were leapt over."""
+        return super().time() + self._leapt
+
+    def leap(self, seconds: float) -> None:
+        """Let time have passed."""
+        self._leapt += seconds
+
+
+class _Selector(selectors.DefaultSelector):
+    def __init__(self, loop: Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if not self._loop.hasty or timeout is None or timeout <= SILENCE:
+            return super().select(timeout)
+        events = super().select(SILENCE)
+        if not events:
+            self._loop.leap(timeout - SILENCE)
+        return events
+
+
+class _Clock:
+    """The clock of one pass: `ahead` of the machine's at first, and going with its loop."""
+
+    def __init__(self, ahead: timedelta) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._began = SystemClock().now() + ahead - timedelta(seconds=self._loop.time())
+
+    def now(self) -> datetime:
+        """Return the time of the pass."""
+        return self._began + timedelta(seconds=self._loop.time())
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """An event loop that runs only when told to, with sockets and tokens."""
+
+    runner: asyncio.Runner
+    connection: Connection
+    settings: Settings
+
+    def run(self, work: Coroutine[Any, Any, T], *, hasty: bool = False) -> T:
+        """Let time pass until the work is done; whatever else was going on goes on meanwhile, and then stands still."""
+        loop = self.runner.get_loop()
+        assert isinstance(loop, Loop)
+        loop.hasty = hasty
+        return self.runner.run(work)
+
+    def rotate(self, visit: Visit, *, hasty: bool = False) -> Report:
+        """One pass, to its end."""
+        return self.run(self._rotate(visit), hasty=hasty)
+
+    def die(self, visit: Visit, simulator: ControlClient, *stalls: str) -> asyncio.Task[Report]:
+        """Begin a pass, and stop the machine as soon as every one of the stalls has struck."""
+
+        def struck() -> bool:
+            return all([simulator.hits(stall, PATIENCE) for stall in stalls])
+
+        async def live() -> asyncio.Task[Report]:
+            doomed = asyncio.create_task(self._rotate(visit))
+            watch = asyncio.create_task(asyncio.to_thread(struck))
+            await asyncio.wait({doomed, watch}, return_when=asyncio.FIRST_COMPLETED)
+            assert not doomed.done(), "the pass did not come to the request at which it was to die"
+            return doomed
+
+        return self.run(live())
+
+    def bury(self, dead: asyncio.Task[Report]) -> None:
+        """Clear a dead pass away, once nobody looks at its world any more."""
+
+        async def end() -> None:
+            await asyncio.wait([dead])
+
+        dead.cancel()
+        self.run(end())
+
+    async def _rotate(self, visit: Visit) -> Report:
+        fleet = Fleet(self._process(visit.ahead))
+        survey = await fleet.survey()
+        groups = survey.groups if visit.every else fleet.sift(survey, visit.request)[0]
+        return await fleet.rotate(survey, groups, visit.request)
+
+    def _process(self, ahead: timedelta) -> Tools:
+        connection = replace(self.connection, clock=_Clock(ahead))
+        return Tools(
+            vaults={name: KeyVault(name, url, connection) for name, url in self.settings.vaults.items()},
+            providers=all_providers(connection, self.settings.own_storage),
+            leases=InProcessLeases(),
+            clock=connection.clock,
+            limits=self.settings.limits,
+        )
+
+
+@contextmanager
+def machine(vaults: list[str], **environment: str) -> Iterator[Machine]:
+    """Start a machine; `environment` has further settings of its passes."""
+    settings = Settings.from_environment({**os.environ, "ROTATION_VAULTS": ",".join(vaults), **environment})
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        held = AsyncExitStack()
+        try:
+            opening = held.enter_async_context(connect(settings.cloud, settings.client_id, SystemClock()))
+            yield Machine(runner, runner.run(opening), settings)
+        finally:
+            runner.run(held.aclose())

@@ -1,0 +1,115 @@
+"""One story, begun as often as it takes to disturb it at every point."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rotation.report import Report
+from simulator.client import ControlClient
+from tests.proof.machine import Machine
+from tests.proof.picture import Picture, keys, take
+from tests.proof.stories import REFUSALS, Story, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of a pass, beyond signing in."""
+
+    method: str
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}/…/{self.path.strip('/').rpartition('/')[2]}"
+
+    @property
+    def secret(self) -> str:
+        """The name of the secret, of a request that is about one."""
+        return self.path.split("/")[2]
+
+    @property
+    def regenerates(self) -> bool:
+        """Whether it asks for a new key."""
+        return "/regenerate" in self.path.lower()
+
+    @property
+    def changes(self) -> bool:
+        """Whether the world is another one after it."""
+        return self.method in ("PUT", "PATCH") or self.regenerates
+
+
+@dataclass
+class Trial:
+    """A story with one service and publications in some forms, on a machine."""
+
+    simulator: ControlClient
+    machine: Machine
+    story: Story
+    service: str
+    forms: tuple[str, ...]
+    operation_seconds: float = 0.0
+    """How long a regenerate of Web PubSub goes on after its answer."""
+    complaints: list[str] = field(default_factory=list)
+    """What turned out not to be true; empty in the end."""
+
+    def begin(self, point: str) -> None:
+        """Begin anew; `point` says in complaints what is tried this time."""
+        self.story.begin(self.simulator, self.service, self.forms)
+        self._point = point
+        self._keys = keys(self.simulator)
+
+    def uninterrupted(self) -> tuple[Picture, list[list[Sent]]]:
+        """How the story ends when nothing comes in between, and the requests of each visit."""
+        self.begin("uninterrupted")
+        requests = []
+        for visit in self.story.visits:
+            self.simulator.clear_journal()
+            self.happens(visit, hasty=True)
+            requests.append(self.sent())
+        return self.picture(), requests
+
+    def happens(self, visit: Visit, *, hasty: bool = False) -> Report:
+        """Let a pass come and go."""
+        with self.during(visit):
+            report = self.machine.rotate(visit, hasty=hasty)
+        self.check()
+        return report
+
+    @contextmanager
+    def during(self, visit: Visit) -> Iterator[None]:
+        """Set the services' clocks, and what they think of new keys."""
+        self.simulator.behave(clock_offset=visit.ahead.total_seconds(), operation_seconds=self.operation_seconds)
+        refusing = self.simulator.fault(**REFUSALS[self.service]) if visit.refused else None
+        yield
+        if refusing:
+            self.simulator.lift(refusing)
+
+    def sent(self) -> list[Sent]:
+        """The requests since the journal was cleared."""
+        journal = self.simulator.journal()
+        return [Sent(entry["method"], entry["host"], entry["path"]) for entry in journal if not entry["sign_in"]]
+
+    def picture(self) -> Picture:
+        """The world as it is."""
+        return take(self.machine, self.simulator, self._keys)
+
+    def check(self) -> None:
+        """S1: what is published opens its account, but for a key that somebody else has regenerated."""
+        for row in self.simulator.verdict():
+            self.require(row["opens"] or (self.story.drifted and row["slot"] is None), f"{row} is closed")
+
+    def ended_like(self, end: Picture, cut: int = 1) -> None:
+        """Compare the world with that of the uninterrupted story, when `cut` passes were cut short.
+
+        Each of them may leave a key that nobody knows, and a version that the next one writes again.
+        """
+        seen = self.picture()
+        self.require(seen == end, f"ended as {seen} and not as {end}")
+        versions, made = seen.versions - end.versions, seen.regenerated - end.regenerated
+        self.require(versions.total() <= cut, f"more versions: {versions}")
+        self.require(made.total() <= cut, f"more keys: {made}")
+
+    def require(self, true: bool, otherwise: str) -> None:  # noqa: FBT001  what is required is the first thing to say
+        """Complain unless it is true."""
+        if not true:
+            self.complaints.append(f"{self._point}: {otherwise}")
