@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rotation import calls, messages, orders, replies, tags, telemetry
+from rotation import calls, messages, orders, replies, tags, telemetry, tracing
 from rotation.clock import SystemClock
 from rotation.errors import (
     BadInput,
+    Busy,
     ChangedMeanwhile,
     NotFound,
     NotYetTrue,
@@ -45,24 +45,13 @@ if TYPE_CHECKING:
 PATIENCE = 200.0
 """Seconds that a caller over HTTP is kept waiting; the platform hangs up after 230."""
 
+DELIVERIES = 5
+"""How often the queue brings a message before it parks it: `maxDequeueCount` of host.json."""
+
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def contained(handler: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[None, None, T]]:
-    """Let no cancellation escape a function: the worker would send no answer, and the host wait to its time limit."""
-
-    @wraps(handler)
-    async def answering(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await handler(*args, **kwargs)
-        except asyncio.CancelledError:
-            raise RuntimeError("the invocation was cancelled; the next pass goes on from what it finds") from None
-
-    return answering
 
 
 class Triggers:
@@ -133,7 +122,7 @@ class Triggers:
         except Exception as defect:  # noqa: BLE001  its text may hold anything, a key included
             telemetry.failed("rotate_account", _unforeseen(defect), request_id=work.request.id, delivery=delivery)
         else:
-            if failure := _worth_another_delivery(outcome):
+            if failure := _worth_another_delivery(outcome, delivery or 1):
                 raise failure from None
 
     async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
@@ -263,7 +252,7 @@ class Triggers:
         engine = await self._engine()
         survey = await engine.fleet.survey()
         groups, strays = survey.named([ref])
-        report = await engine.fleet.plan(survey, groups, request)
+        report = await engine.fleet.plan(survey, groups, request, telemetry.noted)
         return replace(report, outcomes=(*report.outcomes, *strays))
 
     async def _status(self, query: Mapping[str, str]) -> Reply:
@@ -280,7 +269,7 @@ class Triggers:
         if question.name is not None and not (groups or strays or survey.problems):
             raise NotFound(f"{question.name}: no managed secret of that name in the allowed vaults")
         if question.deep:
-            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
+            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR), telemetry.noted)
             return replace(report, outcomes=(*report.outcomes, *strays)).to_json()
         stand = standings(groups, engine.world.tools, survey.unseen)
         return overview(stand, Report(strays, survey.problems), self._clock.now())
@@ -296,7 +285,7 @@ class Triggers:
                 from rotation.wiring import engine  # noqa: PLC0415  a cold start does not wait for the Azure SDKs
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
-                fleet = Fleet(world.tools, settings.concurrency)
+                fleet = Fleet(world.tools, settings.concurrency, tracing.attempt)
                 self._opened = _Engine(world, fleet, Listings(fleet, self._clock))
             return self._opened
 
@@ -314,10 +303,12 @@ class _Engine:
         tools = self.world.tools
         before = standings([group], tools, survey.unseen)[0]
         days_left = _days_left(before, tools.clock.now())
+
+        def tell(outcome: Outcome) -> None:
+            telemetry.attempt(function, outcome, before, days_left=days_left, calls=made.number, **more)
+
         with calls.counted() as made:
-            report = await self.fleet.rotate(survey, [group], request)
-        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, calls=made.number, **more)
-        return report
+            return await self.fleet.rotate(survey, [group], request, tell)
 
 
 def _meant(survey: Survey, work: Work) -> Group | Outcome:
@@ -334,8 +325,11 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
     raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
 
 
-def _worth_another_delivery(outcome: Outcome) -> Transient | None:
+def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
     """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
+    if isinstance(outcome.error, Busy) and not outcome.insisted and delivery >= DELIVERIES:
+        # The pass that holds the account does what is due; an echo of it in the poison queue would only wake somebody.
+        return None
     if isinstance(outcome.error, Transient):
         return outcome.error
     if outcome.error is None and outcome.verdict and outcome.insisted and outcome.exit_code == Transient.exit_code:

@@ -7,14 +7,16 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rotation import telemetry
+from rotation.containment import contained
 from rotation.errors import ChangedMeanwhile, Transient
 from rotation.messages import read
-from rotation.triggers import Triggers, contained
+from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
@@ -288,6 +290,33 @@ async def test_two_workers_of_one_process_do_not_meet(
     assert ["Busy"] == [type(result).__name__ for result in results if result is not None]
     assert 1 == regenerations(simulator)
     assert [logging.INFO, logging.INFO] == [r.levelno for r in caplog.records if "rotation.attempt" in r.message]
+
+
+@pytest.mark.parametrize(("order", "raised"), [({}, []), ({"force": True}, ["Busy"])], ids=["due", "forced"])
+async def test_a_message_that_met_a_busy_account_to_its_end_is_parked_only_for_a_person(
+    simulator: ControlClient, order: dict[str, bool], raised: list[str]
+) -> None:
+    """What is due is done by the pass that holds the account; what somebody insisted on may not be."""
+    simulator.reset(over_two_vaults())
+    async with app(patience=0.1) as triggers:
+        (due,) = await triggers.sweep()
+        stall = simulator.fault(method="POST", path="regenerateKey", stall=True)
+        handed_over = await triggers.rotate_now(ROUTE, json.dumps(order).encode())
+        assert simulator.hits(stall, wait=10)
+        message = handed_over.message if order else due
+        assert message is not None
+        ended = await asyncio.gather(triggers.rotate_account(message.encode(), DELIVERIES), return_exceptions=True)
+        simulator.lift()
+
+    assert raised == [type(result).__name__ for result in ended if result is not None]
+    assert 1 == regenerations(simulator)
+
+
+def test_the_last_delivery_is_the_one_of_the_host() -> None:
+    """The host parks a message after as many deliveries as its file says."""
+    told = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+
+    assert told["extensions"]["queues"]["maxDequeueCount"] == DELIVERIES
 
 
 async def test_a_cancelled_invocation_fails_with_an_answer() -> None:

@@ -34,3 +34,15 @@ def test_an_sdk_is_imported_when_it_is_first_needed() -> None:
 def test_settings_need_no_sdk() -> None:
     """What is wrong with the settings is told before anything of Azure is loaded."""
     assert not {name for name in imported_by("rotation.settings") if name.startswith(("azure", "aiohttp"))}
+
+
+def test_the_app_is_loaded_without_the_engine() -> None:
+    """The host waits until the functions are known; what they do is imported when the first one runs."""
+    modules = imported_by("function_app")
+
+    ours = {name for name in modules if name.startswith("rotation")}
+    late = ("azure.core", "azure.identity", "aiohttp", "opentelemetry")
+
+    assert {"rotation", "rotation.containment", "rotation.tracing"} == ours
+    assert "azure.functions" in modules
+    assert [] == [name for name in modules if name.startswith(late)]
