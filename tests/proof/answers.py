@@ -1,19 +1,63 @@
 """Every answer that is not the one hoped for, in the words of the service that gives it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.proof.trial import Sent
+
 ARM, VAULT, DATA = "management", "vault", "data plane"
 
-WAITS, PERSON = 1, 3
+HOSTS = {ARM: r"^management\.", VAULT: r"\.vault\.", DATA: r"\.(blob|batch|webpubsub)\."}
+
+FINE, WAITS, PERSON = 0, 1, 3
 """Exit codes: who acts next."""
 
 
-def plane(host: str) -> str:
-    """Which kind of service answers at a host."""
-    return ARM if host.startswith("management.") else VAULT if ".vault." in host else DATA
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Requests that are alike."""
+
+    name: str
+    plane: str
+    path: str = ""
+    method: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def claims(self, request: Sent) -> bool:
+        """Whether it is one of these."""
+        return (
+            self.method in ("", request.method)
+            and re.search(HOSTS[self.plane], request.host) is not None
+            and re.search(self.path, request.path, re.IGNORECASE) is not None
+        )
+
+    @property
+    def which(self) -> dict[str, Any]:
+        """What a fault has to say to meet them all."""
+        return {"host": HOSTS[self.plane], "path": self.path, "method": self.method}
+
+
+READ = Kind("read", VAULT, "^/secrets/.", "GET")
+REGENERATE = Kind("regenerate", ARM, "/regenerateKeys?$", "POST")
+OPERATION = Kind("operation", ARM, "/operation", "GET")
+TRY = Kind("try", DATA)
+KINDS = (
+    Kind("list", VAULT, "^/secrets/?$", "GET"),
+    READ,
+    Kind("publish", VAULT, "^/secrets/.", "PUT"),
+    Kind("amend", VAULT, "^/secrets/.", "PATCH"),
+    Kind("describe", ARM, "/providers/[^/]+/[^/]+/[^/]+$", "GET"),
+    Kind("keys", ARM, "/listKeys$", "POST"),
+    REGENERATE,
+    OPERATION,
+    TRY,
+)
+"""Every kind of request that a pass makes, beyond signing in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +69,23 @@ class Answer:
     at: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is said otherwise on one of the planes."""
 
-    def fault(self, host: str) -> dict[str, Any]:
-        """The fault by which the simulator answers so."""
-        return {**self.told, **self.at.get(plane(host), {})}
+    def from_(self, plane: str) -> dict[str, Any]:
+        """What a fault has to say for a plane to answer so."""
+        return {**self.told, **self.at.get(plane, {})}
+
+    def next_after(self, kind: Kind) -> frozenset[int]:
+        """Who may have to act next when every request of a kind is answered so; nobody, where others settle it."""
+        if kind == TRY or (kind == REGENERATE and not self.clear) or (kind == OPERATION and not self.clear):
+            # Whether the key works or has changed is asked again, by whoever comes next.
+            return frozenset({FINE, WAITS})
+        if kind == READ and self.told.get("status") == 404:
+            return frozenset({WAITS})
+        return frozenset({FINE, self.who})
+
+    @property
+    def clear(self) -> bool:
+        """Whether it says that the request had no effect."""
+        return self.told.get("status") not in (200, 412)
 
 
 def _forbidden(inner: str, message: str) -> dict[str, Any]:

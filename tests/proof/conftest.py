@@ -20,6 +20,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether the whole proof is asked for."""
+    return bool(pytestconfig.getoption("--full", default=False))
+
+
+@pytest.fixture(scope="session")
 def tally(pytestconfig: pytest.Config) -> Counter[str]:
     """The numbers of points that were tried, by kind."""
     return pytestconfig.stash.setdefault(_TALLY, Counter())

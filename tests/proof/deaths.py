@@ -2,7 +2,7 @@
 
 A process that is killed sends nothing more, hears of no answer, and cleans nothing up.
 Here it is a pass with requests that are never answered, on a machine that stands still from that moment on;
-`test_real_deaths.py` holds it against SIGKILL.
+`tests/integration/test_crashes.py` sends SIGKILL at every request of a rotation and of an emergency.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,18 +25,16 @@ class Death:
     stalls: tuple[dict[str, Any], ...]
 
 
-def at_each_request(sent: Sequence[Sent], *, reads: bool) -> Iterator[Death]:
+def at_each_request(sent: Sequence[Sent]) -> Iterator[Death]:
     """Every moment of a pass, once, as far as its requests come one after the other.
 
     There are three to each request: before it took effect, after that but before its answer, and after its answer.
     The third is the first one of the next request, since a process that has heard an answer and sent nothing more has
     changed nothing; after the last request nothing is left to finish.
-    The second of a request that changes nothing is that world again, and left out without `reads`.
     """
     for n, request in enumerate(sent):
         for when in ("before", "after"):
-            if reads or request.changes or when == "before":
-                yield Death(f"{when} {n} {request}", (_stall(skip=n, when=when),))
+            yield Death(f"{when} {n} {request}", (_stall(skip=n, when=when),))
 
 
 def among_writes(sent: Sequence[Sent]) -> Iterator[Death]:
@@ -48,11 +46,17 @@ def among_writes(sent: Sequence[Sent]) -> Iterator[Death]:
                 yield _writing(method, secrets, lost)
 
 
-def at_each_change(sent: Sequence[Sent]) -> Iterator[Death]:
-    """Every world that a death may leave behind, once."""
+def after_each_regenerate(sent: Sequence[Sent]) -> Iterator[Death]:
+    """Every moment at which a new key is there, or on its way, and nobody has heard of it."""
     for n in range(sum(request.regenerates for request in sent)):
-        for when in ("before", "after"):
-            yield Death(f"{when} regenerate {n}", (_stall(path="/regenerate", skip=n, when=when),))
+        yield Death(f"after regenerate {n}", (_stall(path="/regenerate", skip=n, when="after"),))
+
+
+def at_each_change(sent: Sequence[Sent]) -> Iterator[Death]:
+    """Every world that a death may leave behind, once; that of a death before the first change is the beginning."""
+    if any(request.changes for request in sent):
+        yield Death("at the beginning", (_stall(),))
+    yield from after_each_regenerate(sent)
     yield from among_writes(sent)
     for method in ("PUT", "PATCH"):
         if secrets := sorted({request.secret for request in sent if request.method == method}):
@@ -89,12 +93,12 @@ def dies(
             with trial.during(comes):
                 dead = machine.die(comes, trial.simulator, *stalls)
             graves.callback(machine.bury, dead)
-            trial.check()
+            trial.look()
             comes = comes.later()
         for between in meanwhile:
             trial.happens(between)
         trial.simulator.clear_journal()
-        trial.happens(comes, hasty=True)
+        trial.happens(comes)
         sent = trial.sent()
         for after in trial.story.visits[visit + 1 :]:
             trial.happens(after)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import aiohttp
+
 from rotation.clock import SystemClock
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.lease import InProcessLeases
@@ -30,8 +32,11 @@ T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds in which a request has to come."""
 
-SILENCE = 0.06
-"""Seconds without an event after which a hasty loop takes it that everybody waits; answers come within a few thousandths."""
+IDLE, UNANSWERED = 0.02, 0.5
+"""Seconds without an event after which a hasty loop leaps: when no request is in the air, and when one is.
+
+Answers come within a few thousandths, unless they never do.
+"""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -42,6 +47,8 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.hasty = False
+        self.in_the_air = 0
+        """Requests without an answer."""
         self._leapt = 0.0
         super().__init__(_Selector(self))
 
@@ -53,6 +60,22 @@ class Loop(asyncio.SelectorEventLoop):
         """Let time have passed."""
         self._leapt += seconds
 
+    def watch(self, session: aiohttp.ClientSession) -> None:
+        """Count the session's requests that are in the air."""
+
+        async def sent(*_: object) -> None:
+            self.in_the_air += 1
+
+        async def ended(*_: object) -> None:
+            self.in_the_air -= 1
+
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(sent)
+        config.on_request_end.append(ended)
+        config.on_request_exception.append(ended)
+        config.freeze()
+        session.trace_configs.append(config)
+
 
 class _Selector(selectors.DefaultSelector):
     def __init__(self, loop: Loop) -> None:
@@ -60,11 +83,12 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if not self._loop.hasty or timeout is None or timeout <= SILENCE:
+        silence = UNANSWERED if self._loop.in_the_air else IDLE
+        if not self._loop.hasty or timeout is None or timeout <= silence:
             return super().select(timeout)
-        events = super().select(SILENCE)
+        events = super().select(silence)
         if not events:
-            self._loop.leap(timeout - SILENCE)
+            self._loop.leap(timeout - silence)
         return events
 
 
@@ -152,6 +176,10 @@ def machine(vaults: list[str], **environment: str) -> Iterator[Machine]:
         held = AsyncExitStack()
         try:
             opening = held.enter_async_context(connect(settings.cloud, settings.client_id, SystemClock()))
-            yield Machine(runner, runner.run(opening), settings)
+            connection = runner.run(opening)
+            loop = runner.get_loop()
+            assert isinstance(loop, Loop)
+            loop.watch(connection.session)
+            yield Machine(runner, connection, settings)
         finally:
             runner.run(held.aclose())

@@ -1,15 +1,11 @@
-"""What the world outside sees of an account and its publications, asked of the services themselves."""
+"""What the world outside sees of an account and its publications, and what has become of them since."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from azure.keyvault.secrets import SecretProperties
-from azure.keyvault.secrets.aio import SecretClient
-
-from rotation.cloud.connection import Connection
 from simulator.client import ControlClient
-from tests.proof.machine import Machine
 
 STATE = "rotation-state"
 TIMES = ("rotated-at", "retire-at", "staged-at")
@@ -41,34 +37,42 @@ def keys(simulator: ControlClient) -> dict[str, str]:
     return {slot: told["fingerprint"] for slot, told in account["slots"].items()}
 
 
-def take(machine: Machine, simulator: ControlClient, before: Mapping[str, str]) -> Picture:
+def take(simulator: ControlClient, before: Mapping[str, str]) -> Picture:
     """Look at everything; `before` are the fingerprints at the beginning."""
     (account,) = simulator.accounts()
     rows = {f"{row['vault']}/{row['secret']}": row for row in simulator.verdict()}
-    current, versions = machine.run(_secrets(machine.connection, machine.settings.vaults))
+    written = [change for change in simulator.history() if "secret" in change]
+    current = {_name(change): change["tags"] for change in written}
     return Picture(
         published={name: row["slot"] for name, row in rows.items()},
         closed=frozenset(name for name, row in rows.items() if not row["opens"]),
         changed=frozenset(slot for slot, told in account["slots"].items() if told["fingerprint"] != before[slot]),
         tags={name: {tag: text for tag, text in tags.items() if tag != STATE} for name, tags in current.items()},
         state=frozenset(note for tags in current.values() for note in _notes(tags.get(STATE, ""))),
-        kept=frozenset((each.content_type, (each.tags or {}).get("owner")) for each in versions),
-        versions=Counter(f"{each.vault_url}/{each.name}" for each in versions),
+        kept=frozenset((change["content_type"], change["tags"].get("owner")) for change in written),
+        versions=Counter(name for name, _ in {(_name(change), change["version"]) for change in written}),
         regenerated=Counter({slot: told["regenerated"] for slot, told in account["slots"].items()}),
     )
 
 
-async def _secrets(
-    connection: Connection, vaults: Mapping[str, str]
-) -> tuple[dict[str, dict[str, str]], list[SecretProperties]]:
-    """The tags of every secret, and all versions of all of them."""
-    current, versions = {}, []
-    for vault, url in vaults.items():
-        client = SecretClient(url, connection.credential, **connection.options())
-        async for secret in client.list_properties_of_secrets():
-            current[f"{vault}/{secret.name}"] = secret.tags or {}
-            versions += [each async for each in client.list_properties_of_secret_versions(secret.name or "")]
-    return current, versions
+def shut_out(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Every change by which a secret came to hold a key that opens nothing, in words."""
+    live: dict[str, str] = {}
+    held: dict[str, str | None] = {}
+    out: set[str] = set()
+    for change in history:
+        if "secret" in change:
+            held[_name(change)] = change["key"]
+        else:
+            live[change["slot"]] = change["key"]
+        now = {name for name, key in held.items() if key not in live.values()}
+        for name in sorted(now - out):
+            yield f"{name} does not open the account after {change}"
+        out = now
+
+
+def _name(change: Mapping[str, Any]) -> str:
+    return f"{change['vault']}/{change['secret']}"
 
 
 def _notes(state: str) -> Iterator[tuple[str, str]]:
