@@ -42,6 +42,8 @@ class Kind:
         return {"host": HOSTS[self.plane], "path": self.path, "method": self.method}
 
 
+PUBLISH = Kind("publish", VAULT, "^/secrets/.", "PUT")
+AMEND = Kind("amend", VAULT, "^/secrets/.", "PATCH")
 READ = Kind("read", VAULT, "^/secrets/.", "GET")
 REGENERATE = Kind("regenerate", ARM, "/regenerateKeys?$", "POST")
 OPERATION = Kind("operation", ARM, "/operation", "GET")
@@ -49,8 +51,8 @@ TRY = Kind("try", DATA)
 KINDS = (
     Kind("list", VAULT, "^/secrets/?$", "GET"),
     READ,
-    Kind("publish", VAULT, "^/secrets/.", "PUT"),
-    Kind("amend", VAULT, "^/secrets/.", "PATCH"),
+    PUBLISH,
+    AMEND,
     Kind("describe", ARM, "/providers/[^/]+/[^/]+/[^/]+$", "GET"),
     Kind("keys", ARM, "/listKeys$", "POST"),
     REGENERATE,
@@ -58,6 +60,7 @@ KINDS = (
     TRY,
 )
 """Every kind of request that a pass makes, beyond signing in."""
+CHANGING = (PUBLISH, AMEND, REGENERATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +143,9 @@ AFTER = {
     or name.startswith("200")
     or name in ("cut", "stalled")
 }
-"""Answers that do not tell that the request had its effect."""
+"""Answers that do not tell that a request had its effect; one that has none is answered so as well as before."""
+
+
+def answers_to(kind: Kind) -> Mapping[str, Answer]:
+    """Every answer to requests of a kind, once."""
+    return BEFORE | AFTER if kind in CHANGING else BEFORE

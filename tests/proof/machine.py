@@ -7,7 +7,7 @@ The machine lends it sockets and tokens, which remember nothing of an account an
 import asyncio
 import os
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,11 +32,8 @@ T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds in which a request has to come."""
 
-IDLE, UNANSWERED = 0.02, 0.5
-"""Seconds without an event after which a hasty loop leaps: when no request is in the air, and when one is.
-
-Answers come within a few thousandths, unless they never do.
-"""
+IDLE = 0.01
+"""Seconds without an event after which a hasty loop looks whether anything is still to come."""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -47,10 +44,12 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.hasty = False
-        self.in_the_air = 0
-        """Requests without an answer."""
+        self._stalled: Callable[[], int] = _none
+        self._in_the_air = 0
+        self._broken = 0
         self._leapt = 0.0
-        super().__init__(_Selector(self))
+        self._sockets = _Selector(self)
+        super().__init__(self._sockets)
 
     def time(self) -> float:
         """Seconds, those included that were leapt over."""
@@ -60,21 +59,43 @@ class Loop(asyncio.SelectorEventLoop):
         """Let time have passed."""
         self._leapt += seconds
 
+    async def until_closed(self) -> None:
+        """Wait for the ends of connections that were told to close; only the loop's own socket stays."""
+        while len(self._sockets.get_map()) > 1:  # noqa: ASYNC110  nothing tells that a transport is closed
+            await asyncio.sleep(IDLE)
+        await asyncio.sleep(0)
+
+    def expect(self, stalled: Callable[[], int]) -> None:
+        """Learn who tells how many of the requests from now on were stalled."""
+        self._stalled, self._broken = stalled, 0
+
+    def is_forsaken(self) -> bool:
+        """Whether nothing is to be awaited but time: every request has its answer, or is stalled."""
+        return not self._in_the_air or self._in_the_air == self._stalled() - self._broken
+
     def watch(self, session: aiohttp.ClientSession) -> None:
-        """Count the session's requests that are in the air."""
+        """Count the session's requests that are in the air, and those that came to nothing."""
 
         async def sent(*_: object) -> None:
-            self.in_the_air += 1
+            self._in_the_air += 1
 
-        async def ended(*_: object) -> None:
-            self.in_the_air -= 1
+        async def answered(*_: object) -> None:
+            self._in_the_air -= 1
+
+        async def broken(*_: object) -> None:
+            self._in_the_air -= 1
+            self._broken += 1
 
         config = aiohttp.TraceConfig()
         config.on_request_start.append(sent)
-        config.on_request_end.append(ended)
-        config.on_request_exception.append(ended)
+        config.on_request_end.append(answered)
+        config.on_request_exception.append(broken)
         config.freeze()
         session.trace_configs.append(config)
+
+
+def _none() -> int:
+    return 0
 
 
 class _Selector(selectors.DefaultSelector):
@@ -83,12 +104,11 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        silence = UNANSWERED if self._loop.in_the_air else IDLE
-        if not self._loop.hasty or timeout is None or timeout <= silence:
+        if not self._loop.hasty or timeout is None or timeout <= IDLE:
             return super().select(timeout)
-        events = super().select(silence)
-        if not events:
-            self._loop.leap(timeout - silence)
+        events = super().select(IDLE)
+        if not events and self._loop.is_forsaken():
+            self._loop.leap(timeout - IDLE)
         return events
 
 
@@ -116,22 +136,31 @@ class Machine:
     connection: Connection
     settings: Settings
 
-    def run(self, work: Coroutine[Any, Any, T], *, hasty: bool = False) -> T:
-        """Let time pass until the work is done; whatever else was going on goes on meanwhile, and then stands still."""
+    @property
+    def loop(self) -> Loop:
+        """The event loop of the runner."""
         loop = self.runner.get_loop()
         assert isinstance(loop, Loop)
-        loop.hasty = hasty
-        return self.runner.run(work)
+        return loop
 
-    def rotate(self, visit: Visit, *, hasty: bool = False) -> Report:
-        """One pass, to its end."""
-        return self.run(self._rotate(visit), hasty=hasty)
+    def run(self, work: Coroutine[Any, Any, T], *, hasty: bool = False) -> T:
+        """Let time pass until the work is done; whatever else was going on goes on meanwhile, and then stands still."""
+        self.loop.hasty = hasty
+        try:
+            return self.runner.run(work)
+        finally:
+            self.loop.hasty = False
+
+    def rotate(self, visit: Visit, stalled: Callable[[], int] = _none) -> Report:
+        """One pass, to its end, in haste; `stalled` tells how many of its requests were."""
+        self.loop.expect(stalled)
+        return self.run(self._rotate(visit), hasty=True)
 
     def die(self, visit: Visit, simulator: ControlClient, *stalls: str) -> asyncio.Task[Report]:
         """Begin a pass, and stop the machine as soon as every one of the stalls has struck."""
 
         def struck() -> bool:
-            return all([simulator.hits(stall, PATIENCE) for stall in stalls])
+            return all(simulator.hits(stall, PATIENCE) for stall in stalls)
 
         async def live() -> asyncio.Task[Report]:
             doomed = asyncio.create_task(self._rotate(visit))
@@ -168,6 +197,13 @@ class Machine:
         )
 
 
+async def _close(held: AsyncExitStack) -> None:
+    await held.aclose()
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Loop)
+    await loop.until_closed()
+
+
 @contextmanager
 def machine(vaults: list[str], **environment: str) -> Iterator[Machine]:
     """Start a machine; `environment` has further settings of its passes."""
@@ -176,10 +212,8 @@ def machine(vaults: list[str], **environment: str) -> Iterator[Machine]:
         held = AsyncExitStack()
         try:
             opening = held.enter_async_context(connect(settings.cloud, settings.client_id, SystemClock()))
-            connection = runner.run(opening)
-            loop = runner.get_loop()
-            assert isinstance(loop, Loop)
-            loop.watch(connection.session)
-            yield Machine(runner, connection, settings)
+            made = Machine(runner, runner.run(opening), settings)
+            made.loop.watch(made.connection.session)
+            yield made
         finally:
-            runner.run(held.aclose())
+            runner.run(_close(held))

@@ -124,9 +124,7 @@ STORIES = {
         visits=(sweep(refused=True), sweep(20 * MINUTE)),
     ),
     "publish": Story(age=DUE, state="staged-slot={other};staged-at={ago}", visits=(sweep(),)),
-    "compromised active": Story(
-        age=YOUNG, visits=(operator(compromised=Role.ACTIVE, grace=GRACE), sweep(20 * MINUTE))
-    ),
+    "compromised active": Story(age=YOUNG, visits=(operator(compromised=Role.ACTIVE, grace=GRACE), sweep(20 * MINUTE))),
     "compromised active, at once": Story(age=YOUNG, visits=(operator(compromised=Role.ACTIVE, grace=AT_ONCE),)),
     "compromised active, not accepted": Story(
         age=YOUNG,

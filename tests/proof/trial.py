@@ -72,10 +72,10 @@ class Trial:
         self.look()
         return self.picture(), requests
 
-    def happens(self, visit: Visit) -> Report:
-        """Let a pass come and go."""
+    def happens(self, visit: Visit, stall: str | None = None) -> Report:
+        """Let a pass come and go, while the fault named `stall` may leave requests without an answer."""
         with self.during(visit):
-            return self.machine.rotate(visit, hasty=True)
+            return self.machine.rotate(visit, lambda: self.simulator.hits(stall) if stall else 0)
 
     @contextmanager
     def during(self, visit: Visit) -> Iterator[None]:
@@ -137,4 +137,3 @@ def trial(
         lives, *dying = (running.enter_context(machine(vaults, **story.settings)) for _ in range(1 + deaths))
         secrets = [f"{vault['name']}/{secret['name']}" for vault in told for secret in vault["secrets"]]
         yield Trial(simulator, lives, Applications(lives, service, secrets), story, service, forms), dying
-
