@@ -17,7 +17,6 @@ from tests.proof.stories import STORIES
 from tests.proof.trial import Sent, Trial, trial
 from tests.surface.leaks import leaked
 
-
 FEWEST = (60, 200)
 """How many answers are given in each test at least; more if `full`, though to one story only."""
 
@@ -101,6 +100,7 @@ def _answered(place: Place, kind: Kind, answer: str, which: dict[str, Any]) -> N
     fault = simulator.fault(**which, **told.from_(kind.plane))
     report = tried.happens(visit, stall=fault if "stall" in told.told else None)
     tried.require(simulator.hits(fault) > 0, "nothing was answered so")
+    tried.forget_what_hangs()
     simulator.lift(fault)
 
     asked = sum(request.regenerates for request in tried.sent())

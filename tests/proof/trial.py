@@ -1,5 +1,6 @@
 """One story, begun as often as it takes to disturb it at every point."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from tests.proof.application import Applications
 from tests.proof.machine import Machine, machine
 from tests.proof.picture import Picture, keys, shut_out, take
 from tests.proof.stories import MIXED, REFUSALS, STORIES, Story, Visit
+
+
+PAUSE = 0.02
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,11 @@ class Trial:
         """The requests since the journal was cleared."""
         journal = self.simulator.journal()
         return [Sent(entry["method"], entry["host"], entry["path"]) for entry in journal if not entry["sign_in"]]
+
+    def forget_what_hangs(self) -> None:
+        """Wait until requests that nobody awaits any more are given up; they would take effect when let go."""
+        while any(entry["duration"] is None for entry in self.simulator.journal()):
+            time.sleep(PAUSE)
 
     def picture(self) -> Picture:
         """The world as it is."""
