@@ -78,12 +78,20 @@ class Answer:
 
     def next_after(self, kind: Kind) -> frozenset[int]:
         """Who may have to act next when every request of a kind is answered so; nobody, where others settle it."""
-        if kind == TRY or (kind == REGENERATE and not self.clear) or (kind == OPERATION and not self.clear):
+        if kind == REGENERATE and self.applied:
+            # Listing the keys settles it.
+            return frozenset({FINE})
+        if kind == TRY or (kind in (REGENERATE, OPERATION) and not self.clear):
             # Whether the key works or has changed is asked again, by whoever comes next.
             return frozenset({FINE, WAITS})
         if kind == READ and self.told.get("status") == 404:
             return frozenset({WAITS})
         return frozenset({FINE, self.who})
+
+    @property
+    def applied(self) -> bool:
+        """Whether the request has had its effect all the same."""
+        return self.told.get("when") == "after"
 
     @property
     def clear(self) -> bool:

@@ -12,7 +12,6 @@ from tests.proof.machine import Machine, machine
 from tests.proof.picture import Picture, keys, shut_out, take
 from tests.proof.stories import MIXED, REFUSALS, STORIES, Story, Visit
 
-
 PAUSE = 0.02
 """Seconds."""
 
