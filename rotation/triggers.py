@@ -17,6 +17,7 @@ from rotation import calls, messages, orders, replies, tags, telemetry, tracing
 from rotation.clock import SystemClock
 from rotation.errors import (
     BadInput,
+    BadSettings,
     Busy,
     ChangedMeanwhile,
     NotFound,
@@ -125,9 +126,9 @@ class Triggers:
             if failure := _worth_another_delivery(outcome, delivery or 1):
                 raise failure from None
 
-    async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
+    async def rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
         """Rotate the account of one secret while the caller waits, or let the queue see to it that it is done."""
-        return await _answered("rotate_now", lambda: self._rotate_now(route, body))
+        return await _answered("rotate_now", lambda: self._rotate_now(route, query, body))
 
     async def status(self, query: Mapping[str, str]) -> Reply:
         """Tell how the accounts stand, from the listing alone or after a full look at each."""
@@ -192,8 +193,8 @@ class Triggers:
         report = await engine.rotate("rotate_account", survey, meant, work.request, delivery=delivery)
         return report.outcomes[0]
 
-    async def _rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
-        order = orders.read_order(route.get("vault", ""), route.get("secret", ""), body)
+    async def _rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        order = orders.read_order(route.get("vault", ""), route.get("secret", ""), query, body)
         settings, asked = self._settings(), self._clock.now()
         if order.ref.vault not in settings.vaults:
             raise NotFound(f"{order.ref.vault} is not one of ROTATION_VAULTS")
@@ -275,7 +276,14 @@ class Triggers:
         return overview(stand, Report(strays, survey.problems), self._clock.now())
 
     def _settings(self) -> Settings:
-        return Settings.from_environment(self._environment)
+        settings = Settings.from_environment(self._environment)
+        if settings.leases is None:
+            # Every instance would hold a lease that only itself knows of.
+            raise BadSettings(
+                "AzureWebJobsStorage__blobServiceUri: it is not said where leases are, which keep the instances of "
+                "this app apart; set it, AzureWebJobsStorage__accountName or ROTATION_LEASES"
+            )
+        return settings
 
     async def _engine(self) -> "_Engine":
         """Open the engine once, on the event loop that all invocations share."""

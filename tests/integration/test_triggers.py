@@ -30,6 +30,12 @@ EVENT = {
 }
 
 
+@pytest.fixture(autouse=True)
+def host_storage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app does not work without a place for its leases."""
+    monkeypatch.setenv("AzureWebJobsStorage", azurite)
+
+
 @asynccontextmanager
 async def app(
     clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
@@ -143,7 +149,7 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
     """The pass goes on; the same request in the queue finds it done."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b'{"force": true, "request_id": "slow-one"}')
+        reply = await triggers.rotate_now(ROUTE, {}, b'{"force": true, "request_id": "slow-one"}')
         await asyncio.gather(*triggers._going_on)
         assert reply.message is not None
         await triggers.rotate_account(reply.message.encode())
@@ -154,12 +160,14 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
     assert 1 == regenerations(simulator)
 
 
-async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(simulator: ControlClient) -> None:
+async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
     """202, and the message publishes what was staged without regenerating again."""
     simulator.reset(over_two_vaults())
     simulator.behave(propagation_delay=2)
     async with app(settings={**SETTINGS, "ROTATION_PROBE_TIMEOUT": "PT0S"}) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b"")
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
         staged = simulator.verdict()
     assert (202, "/api/status?vault=kv-one&secret=secret-0") == (reply.status, reply.headers["Location"])
     assert reply.message is not None
@@ -167,6 +175,9 @@ async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(simulator
         await triggers.rotate_account(reply.message.encode())
 
     assert ["key1"] == [row["slot"] for row in staged]
+    waiting, finished = events(caplog, "attempt")
+    assert ("staged", True) == (waiting["error"], {"to", "fingerprint"}.isdisjoint(waiting))
+    assert ("key1", "key2") == (finished["from"], finished["to"])
     assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
     assert 1 == regenerations(simulator)
 
@@ -175,7 +186,7 @@ async def test_a_dry_run_that_takes_too_long_is_broken_off(simulator: ControlCli
     """There is nothing to hand over, since nothing was to be changed."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b'{"dry_run": true}')
+        reply = await triggers.rotate_now(ROUTE, {}, b'{"dry_run": true}')
         status = await triggers.status({"deep": "true"})
 
     assert [(503, None), (503, None)] == [(answer.status, answer.message) for answer in (reply, status)]
@@ -186,7 +197,7 @@ async def test_what_somebody_insisted_on_is_not_forgotten(simulator: ControlClie
     """A vault cannot be listed: the next sweep looks again at what is due, but would not force anything."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, json.dumps({"force": force}).encode())
+        reply = await triggers.rotate_now(ROUTE, {}, json.dumps({"force": force}).encode())
         await asyncio.gather(*triggers._going_on)
     assert reply.message is not None
     simulator.reset(over_two_vaults())
@@ -204,7 +215,7 @@ async def test_what_fails_when_nobody_waits_any_more_is_told(
     """It ends as an event and not as a complaint of asyncio."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        await triggers.rotate_now({**ROUTE, "secret": "nothing"}, b"")
+        await triggers.rotate_now({**ROUTE, "secret": "nothing"}, {}, b"")
         await asyncio.gather(*triggers._going_on, return_exceptions=True)
         await asyncio.sleep(0)
 
@@ -222,7 +233,7 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         assert [] == await triggers.audit()
         assert None is await triggers.near_expiry(EVENT)
         await triggers.rotate_account(message.encode())
-        replies = [await triggers.rotate_now(ROUTE, b""), await triggers.status({})]
+        replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
 
     told = events(caplog, "failed")
     functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
@@ -232,6 +243,32 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         complaints = reply.document["errors"]
         assert isinstance(complaints, list)
         assert {"ROTATION_VAULTS", "ROTATION_OVERLAP"} == {text.partition(":")[0] for text in complaints}
+
+
+async def test_an_app_that_cannot_keep_its_instances_apart_rotates_nothing(
+    simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S1: half a setting of the host storage is enough for the queue, and not for leases."""
+    monkeypatch.delenv("AzureWebJobsStorage")
+    half = {"AzureWebJobsStorage__queueServiceUri": "https://stone.queue.core.windows.net"}
+    async with app(settings=SETTINGS | half) as triggers:
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
+
+    assert (503, "bad-settings") == (reply.status, reply.document["code"])
+    assert str(reply.document["detail"]).startswith("AzureWebJobsStorage__blobServiceUri: ")
+    assert [] == simulator.journal()
+
+
+async def test_a_lease_that_cannot_be_had_names_its_setting(simulator: ControlClient) -> None:
+    """Whose storage it is tells nobody where to mend it; and the secret of the address is there."""
+    simulator.reset(over_two_vaults())
+    elsewhere = {"ROTATION_LEASES": "https://nobody.blob.core.windows.net/rotation-leases"}
+    async with app(settings=SETTINGS | elsewhere) as triggers:
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
+
+    assert reply.status in (409, 503)
+    assert "in the storage that ROTATION_LEASES names" in str(reply.document["detail"])
+    assert 0 == regenerations(simulator)
 
 
 async def test_an_event_has_one_id_however_often_it_comes(simulator: ControlClient) -> None:
@@ -301,7 +338,7 @@ async def test_a_message_that_met_a_busy_account_to_its_end_is_parked_only_for_a
     async with app(patience=0.1) as triggers:
         (due,) = await triggers.sweep()
         stall = simulator.fault(method="POST", path="regenerateKey", stall=True)
-        handed_over = await triggers.rotate_now(ROUTE, json.dumps(order).encode())
+        handed_over = await triggers.rotate_now(ROUTE, {}, json.dumps(order).encode())
         assert simulator.hits(stall, wait=10)
         message = handed_over.message if order else due
         assert message is not None
@@ -338,7 +375,7 @@ async def test_a_pass_outlives_its_cancelled_invocation(simulator: ControlClient
     """It is not stopped between two writes."""
     simulator.reset(over_two_vaults())
     async with app() as triggers:
-        invocation = asyncio.create_task(triggers.rotate_now(ROUTE, b""))
+        invocation = asyncio.create_task(triggers.rotate_now(ROUTE, {}, b""))
         await asyncio.sleep(0)
         assert triggers._going_on
         invocation.cancel()
