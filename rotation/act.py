@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import ChangedMeanwhile, NotYetTrue, RotationError, Staged
+from rotation.errors import ChangedMeanwhile, NotFound, NotYetTrue, RotationError, SecretDeleted, Staged
 from rotation.formats import recognise, rekey
 from rotation.model import (
     Action,
@@ -268,8 +268,11 @@ class Hands:
 
     async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
         """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
-        current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
         meanwhile = f"{member.ref} was changed by somebody else during the pass; the next pass looks again"
+        try:
+            current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
+        except (NotFound, SecretDeleted) as gone:
+            raise ChangedMeanwhile(f"{member.ref} is gone since it was read; the next pass lists again") from gone
         try:
             terms = tags.read(current.tags)
         except tags.TagError as error:
