@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import ChangedMeanwhile, NotYetTrue, RotationError, Staged
+from rotation.errors import ChangedMeanwhile, NotFound, NotYetTrue, RotationError, SecretDeleted, Staged
 from rotation.formats import recognise, rekey
 from rotation.model import (
     Action,
@@ -117,9 +117,12 @@ class Hands:
         urgent = policy.grace(self._facts) is not None
 
         def rotated(member: Publication, terms: Terms) -> Terms:
+            noted = member.terms.state
+            # Who had this key made asks again and has to find it done, whoever publishes it in the end.
+            made_by = noted.id if noted.staged_slot == slot and not self._request.insists else None
             state = State(
                 rotated_at=now,
-                id=self._request.mark or member.terms.state.id,
+                id=made_by or self._request.mark or noted.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
@@ -270,8 +273,11 @@ class Hands:
 
     async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
         """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
-        current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
         meanwhile = f"{member.ref} was changed by somebody else during the pass; the next pass looks again"
+        try:
+            current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
+        except (NotFound, SecretDeleted) as gone:
+            raise ChangedMeanwhile(f"{member.ref} is gone since it was read; the next pass lists again") from gone
         try:
             terms = tags.read(current.tags)
         except tags.TagError as error:

@@ -1,6 +1,7 @@
 """Reads what somebody asks for over HTTP; every complaint is told at once."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,8 @@ from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 
 MAX_REASON = 200
+
+_KEY_LIKE = re.compile(r"[A-Za-z0-9+/]{40}")
 
 T = TypeVar("T")
 
@@ -185,6 +188,8 @@ def _role(text: str) -> Role:
 
 
 def _reason(text: str) -> str:
+    if _KEY_LIKE.search(text):
+        raise ValueError("it looks as if it held a key, and it is logged")
     if len(text) > MAX_REASON or not text.isprintable():
         raise ValueError(f"it must be one line of up to {MAX_REASON} characters")
     return text

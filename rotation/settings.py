@@ -15,6 +15,9 @@ from rotation.model import Limits, ProbeMode, Sensitive
 
 T = TypeVar("T")
 
+_HARMLESS = re.compile(r"(?!.*[A-Za-z0-9+]{40})[\w /.:*,@-]{1,200}")
+"""Anything may be pasted into a setting, and complaints are logged; this holds neither a key nor a signature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -66,7 +69,10 @@ _SCOPE = re.compile(
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _HERE = ("127.0.0.1", "localhost")
 _REFERENCE = "@Microsoft.KeyVault("
-_SCHEDULE = re.compile(r"[0-9A-Za-z*/,-]+(?: +[0-9A-Za-z*/,-]+){5}", re.ASCII)
+_SCHEDULE = re.compile(r"[0-9*/,-]+(?: +[0-9*/,-]+){3}(?: +[0-9A-Za-z*/,-]+){2}")
+_NUMBER = re.compile(r"[0-9]+")
+_HIGHEST = (59, 59, 23, 31, 12, 6)
+"""What the fields of a schedule go up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,10 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
     return [f"{name}: no such setting; did you mean {get_close_matches(name, names, 1, 0)[0]}?" for name in strange]
 
 
+def _quoted(text: str) -> str:
+    return repr(text) if _HARMLESS.fullmatch(text) else "what stands there"
+
+
 def _entries(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
@@ -169,7 +179,7 @@ def _cloud(text: str) -> Cloud:
     for name, cloud in CLOUDS.items():
         if name.lower() == text.lower():
             return cloud
-    raise ValueError(f"{text!r} is none of {', '.join(CLOUDS)}")
+    raise ValueError(f"{_quoted(text)} is none of {', '.join(CLOUDS)}")
 
 
 def _vaults(text: str, cloud: Cloud) -> Mapping[str, str]:
@@ -186,47 +196,50 @@ def _vault_name(entry: str, cloud: Cloud) -> str:
         url = urlsplit(name)
         name, _, suffix = url.netloc.removesuffix(":443").partition(".")
         if url.scheme != "https" or suffix != cloud.vault_suffix or url.path.strip("/") or url.query:
-            raise ValueError(f"{entry!r} is not https://NAME.{cloud.vault_suffix}")
+            raise ValueError(f"{_quoted(entry)} is not https://NAME.{cloud.vault_suffix}")
     if not _VAULT_NAME.fullmatch(name) or len(name) not in range(3, 25):
-        raise ValueError(f"{entry!r} is not the name of a vault")
+        raise ValueError(f"{_quoted(entry)} is not the name of a vault")
     return name
 
 
 def _scopes(text: str) -> tuple[str, ...]:
     for entry in _entries(text):
         if not _SCOPE.fullmatch(entry.rstrip("/")):
-            raise ValueError(f"{entry!r} is not the resource id of a subscription, resource group or account")
+            raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
     return tuple(entry.rstrip("/") for entry in _entries(text))
 
 
 def _schedule(text: str) -> str:
-    if not _SCHEDULE.fullmatch(text):
-        raise ValueError(f"{text!r} is not an NCRONTAB expression of six fields, the first of which are seconds")
+    values = zip(text.split(), _HIGHEST, strict=False)
+    if not _SCHEDULE.fullmatch(text) or any(
+        int(number) > highest for field, highest in values for number in _NUMBER.findall(field)
+    ):
+        raise ValueError(f"{_quoted(text)} is not an NCRONTAB expression of six fields, the first of which are seconds")
     return text
 
 
 def _probe_mode(text: str) -> ProbeMode:
     if text.lower() not in tuple(ProbeMode):
-        raise ValueError(f"{text!r} is none of {', '.join(ProbeMode)}")
+        raise ValueError(f"{_quoted(text)} is none of {', '.join(ProbeMode)}")
     return ProbeMode(text.lower())
 
 
 def _probe_timeout(text: str) -> timedelta:
     timeout = parse_duration(text)
     if timeout > _LONGEST_PROBE:
-        raise ValueError(f"{text!r} is longer than {format_duration(_LONGEST_PROBE)}")
+        raise ValueError(f"{_quoted(text)} is longer than {format_duration(_LONGEST_PROBE)}")
     return timeout
 
 
 def _concurrency(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) in range(1, _MOST_AT_ONCE + 1)):
-        raise ValueError(f"{text!r} is not a number from 1 to {_MOST_AT_ONCE}")
+        raise ValueError(f"{_quoted(text)} is not a number from 1 to {_MOST_AT_ONCE}")
     return int(text)
 
 
 def _client_id(text: str) -> str | None:
     if text and not _GUID.fullmatch(text):
-        raise ValueError(f"{text!r} is not the client id of an identity")
+        raise ValueError(f"{_quoted(text)} is not the client id of an identity")
     return text or None
 
 

@@ -23,6 +23,7 @@ from rotation.errors import (
     NotFound,
     NotYetTrue,
     RotationError,
+    Staged,
     Transient,
     Unavailable,
     Unexpected,
@@ -36,6 +37,7 @@ from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
 from rotation.report import Json, Outcome, Report
+from rotation.rotate import identified
 from rotation.settings import Settings
 from rotation.status import Standing, overview, standings
 
@@ -48,6 +50,9 @@ PATIENCE = 200.0
 
 DELIVERIES = 5
 """How often the queue brings a message before it parks it: `maxDequeueCount` of host.json."""
+
+SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
+"""The settings that the triggers name."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -207,7 +212,12 @@ class Triggers:
         )
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
+        if request.compromised:
+            request = await self._in_time(self._identified(order.ref, request))
         reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        if reply.status == HTTPStatus.LOCKED and request.suspects:
+            # Who asks again later may mean another key with the same words.
+            reply = self._handed_over(order.ref, request)
         if reply.status != HTTPStatus.ACCEPTED:
             return reply
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
@@ -230,6 +240,9 @@ class Triggers:
                 task.add_done_callback(_end_of_waiting)
         if task.done():
             return replies.reported(task.result(), ref)
+        return self._handed_over(ref, request)
+
+    def _handed_over(self, ref: SecretRef, request: Request) -> Reply:
         telemetry.event("handed-over", function="rotate_now", secret=str(ref), request_id=request.id)
         return replies.accepted({"request_id": request.id, "secret": str(ref)}, ref)
 
@@ -248,6 +261,12 @@ class Triggers:
         if not groups:
             return Report(strays, survey.problems)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
+
+    async def _identified(self, ref: SecretRef, request: Request) -> Request:
+        engine = await self._engine()
+        survey = await engine.fleet.survey()
+        groups, _ = survey.named([ref])
+        return await identified(groups[0], request, engine.world.tools, survey.unseen) if groups else request
 
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
@@ -277,6 +296,9 @@ class Triggers:
 
     def _settings(self) -> Settings:
         settings = Settings.from_environment(self._environment)
+        if unset := [name for name in SCHEDULES if not self._environment.get(name, "").strip()]:
+            # The host reads them by itself, and knows no defaults.
+            raise BadSettings("\n".join(f"{name}: it is not set, so the host starts no sweeps" for name in unset))
         if settings.leases is None:
             # Every instance would hold a lease that only itself knows of.
             raise BadSettings(
@@ -335,8 +357,8 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
 
 def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
     """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
-    if isinstance(outcome.error, Busy) and not outcome.insisted and delivery >= DELIVERIES:
-        # The pass that holds the account does what is due; an echo of it in the poison queue would only wake somebody.
+    if isinstance(outcome.error, (Busy, Staged)) and not outcome.insisted and delivery >= DELIVERIES:
+        # Another pass does what is due, or the next sweep publishes the key; the poison queue would only wake somebody.
         return None
     if isinstance(outcome.error, Transient):
         return outcome.error

@@ -3,9 +3,6 @@
 import asyncio
 import json
 import logging
-import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,59 +10,27 @@ from typing import Any
 import pytest
 
 from rotation import telemetry
+from rotation.clock import SystemClock
 from rotation.containment import contained
 from rotation.errors import ChangedMeanwhile, Transient
-from rotation.messages import read
+from rotation.messages import Work, read, write
+from rotation.model import Request, SecretRef
 from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
+from tests.integration.triggered import ROUTE, SETTINGS, app, events, listings, over_two_vaults, regenerations
 
-ROUTE = {"vault": "kv-one", "secret": "secret-0"}
-SETTINGS = {"ROTATION_VAULTS": "kv-one,kv-two"}
+WORK = Work(secrets=(SecretRef("kv-one", "secret-0"),), request=Request(id="one"), asked=SystemClock().now())
+
+pytestmark = pytest.mark.usefixtures("host_storage")
+
+
 EVENT = {
     "id": "an id that no tag can hold",
     "eventType": "Microsoft.KeyVault.SecretNearExpiry",
     "data": {"VaultName": "kv-one", "ObjectName": "secret-0", "Version": "0123456789abcdef"},
 }
-
-
-@pytest.fixture(autouse=True)
-def host_storage(azurite: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app does not work without a place for its leases."""
-    monkeypatch.setenv("AzureWebJobsStorage", azurite)
-
-
-@asynccontextmanager
-async def app(
-    clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
-) -> AsyncIterator[Triggers]:
-    """The functions, with settings of their own."""
-    telemetry.configure()
-    triggers = Triggers({**os.environ, **settings}, clock, patience=patience)
-    try:
-        yield triggers
-    finally:
-        await triggers.close()
-
-
-def listings(simulator: ControlClient) -> int:
-    """How often the first vault was listed."""
-    return sum(
-        entry["host"].startswith("kv-one") and entry["path"].rstrip("/") == "/secrets" and not entry["sign_in"]
-        for entry in simulator.journal()
-    )
-
-
-def regenerations(simulator: ControlClient) -> int:
-    """How many keys were regenerated."""
-    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
-
-
-def events(caplog: pytest.LogCaptureFixture, name: str) -> list[Mapping[str, Any]]:
-    """What was told under a name."""
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "rotation"]
-    return [line for line in lines if line["event"] == f"rotation.{name}"]
 
 
 def two_accounts() -> dict[str, Any]:
@@ -80,12 +45,6 @@ def two_accounts() -> dict[str, Any]:
             {"name": "kv-two", "resource_group": "rg-one", "secrets": []},
         ],
     }
-
-
-def over_two_vaults(service: str = "storage") -> dict[str, Any]:
-    """One account that is due, in the first of two vaults."""
-    estate = one_account(service)
-    return {**estate, "vaults": [*estate["vaults"], {"name": "kv-two", "resource_group": "rg-one", "secrets": []}]}
 
 
 async def test_the_accounts_of_a_sweep_share_a_listing(simulator: ControlClient) -> None:
@@ -243,6 +202,30 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         complaints = reply.document["errors"]
         assert isinstance(complaints, list)
         assert {"ROTATION_VAULTS", "ROTATION_OVERLAP"} == {text.partition(":")[0] for text in complaints}
+
+
+class Unreadable(dict[str, str]):
+    """An environment that fails in a way that nobody foresaw, with a text that must not be told."""
+
+    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]  # it never returns
+        """Fail."""
+        raise RuntimeError(f"SECRET {name} {default}")
+
+
+async def test_what_nobody_foresaw_ends_with_its_kind_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """S6, S8: the text of a defect may hold anything, and the host would log it; no message is parked for it."""
+    telemetry.configure()
+    triggers = Triggers(Unreadable())
+    assert ([], [], None) == (await triggers.sweep(), await triggers.audit(), await triggers.near_expiry(EVENT))
+    await triggers.rotate_account(write(WORK).encode())
+    replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
+
+    failed = events(caplog, "failed")
+    functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
+    assert functions == [event["function"] for event in failed]
+    assert {"unexpected RuntimeError; please report it"} == {event["message"] for event in failed}
+    assert [500, 500] == [reply.status for reply in replies]
+    assert "SECRET" not in caplog.text + "".join(reply.text for reply in replies)
 
 
 async def test_an_app_that_cannot_keep_its_instances_apart_rotates_nothing(

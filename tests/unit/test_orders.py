@@ -51,6 +51,7 @@ def test_everything_that_may_be_asked_for_is_read() -> None:
         ({"dry_run": 1}, ["dry_run"]),
         ({"reason": "two\nlines"}, ["reason"]),
         ({"reason": "x" * (MAX_REASON + 1)}, ["reason"]),
+        ({"reason": f"found {'kEy0' * 21} in a log"}, ["reason"]),
         ({"request_id": "a b"}, ["request_id"]),
         ({"dryrun": True}, ["'dryrun'"]),
         ({"secret": "kv-two/other", "grace": "soon"}, ["'secret'", "grace", "grace"]),

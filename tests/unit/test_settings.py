@@ -154,6 +154,17 @@ def test_a_reference_that_the_platform_did_not_resolve_is_told_as_such() -> None
     assert complaint.startswith("ROTATION_LEASES: the platform could not resolve this reference to Key Vault; ")
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    ["60 * * * * *", "0 0-60 * * * *", "0 0 24 * * *", "0 0 3 32 * *", "0 0 3 * 13 *", "0 0 3 * * 1,7", "x * * * * *"],
+)
+def test_a_schedule_that_never_comes_is_a_complaint(schedule: str) -> None:
+    """The host would not fire, and nobody would miss the sweeps before keys expire."""
+    (complaint,) = complaints(ROTATION_SCHEDULE=schedule)
+
+    assert complaint.startswith(f"ROTATION_SCHEDULE: {schedule!r} is not an NCRONTAB expression")
+
+
 def test_a_probe_does_not_outlast_its_invocation() -> None:
     """The host would end it before what it made is noted."""
     assert timedelta(minutes=10) == read(ROTATION_PROBE_TIMEOUT="PT10M").limits.probe_timeout
@@ -231,6 +242,9 @@ def test_an_app_that_signs_in_owns_no_key() -> None:
     assert frozenset() == read(AzureWebJobsStorage__accountName="stapp").own_storage
 
 
+PASTED_INTO = [setting.name for setting in SETTINGS if setting.name.isupper() and setting.name != "ROTATION_LEASES"]
+
+
 @pytest.mark.parametrize(
     "environment",
     [
@@ -239,7 +253,10 @@ def test_an_app_that_signs_in_owns_no_key() -> None:
         {"ROTATION_LEASES": "AccountName=stone;AccountKey=SIGNATURE"},
         {"AzureWebJobsStorage": "AccountKey=SIGNATURE"},
         {"AzureWebJobsStorage__blobServiceUri": "ftp://stone?sig=SIGNATURE"},
+        *({name: pasted} for name in PASTED_INTO for pasted in ("AccountName=s;AccountKey=SIGNATURE", "SIGNATURE" * 9)),
+        *({name: "https://kv-one.vault.azure.net?sig=SIGNATURE"} for name in PASTED_INTO),
     ],
+    ids=lambda environment: next(iter(environment)),
 )
 def test_no_complaint_repeats_a_secret(environment: dict[str, str]) -> None:
     """S6: complaints are printed and logged."""

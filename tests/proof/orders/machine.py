@@ -86,6 +86,8 @@ class EveryOrder(RuleBasedStateMachine):
             "ROTATION_VAULTS": "kv-one,kv-two",
             "ROTATION_PROBE": probe,
             "ROTATION_OVERLAP": "P2D",
+            "ROTATION_SCHEDULE": "0 */15 * * * *",
+            "ROTATION_AUDIT_SCHEDULE": "0 17 3 * * *",
             # The app wants to be told a place; the leases here are the story's own.
             "ROTATION_LEASES": "https://nobody.blob.core.windows.net/leases",
         }
