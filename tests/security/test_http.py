@@ -57,7 +57,7 @@ def cases(function: str, mode: GenerationMode) -> st.SearchStrategy["Case[Any]"]
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-@pytest.mark.parametrize(("function", "number"), [("rotate_now", 300), ("status", 200)])
+@pytest.mark.parametrize(("function", "number"), [("rotate_now", 200), ("status", 150)])
 def test_every_answer_is_described_and_nothing_happens_unasked(
     simulator: ControlClient, served: Served, function: str, number: int, *, mode: GenerationMode
 ) -> None:

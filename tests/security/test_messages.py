@@ -164,8 +164,8 @@ async def test_a_mutated_message_is_refused_or_does_what_it_says(
     simulator.reset(one_account("storage", publications=3))
     (account,) = simulator.accounts()
     raised: list[RotationError] = []
-    for text in drawn(mutations(account["id"]), 1000):
-        async with app() as triggers:
+    async with app() as triggers:
+        for text in drawn(mutations(account["id"]), 1000):
             try:
                 await triggers.rotate_account(text)
             except (BadInput, Transient) as error:
@@ -258,7 +258,7 @@ async def test_an_event_becomes_a_message_for_an_allowed_vault_or_nothing(
     """S7: nothing is contacted, what goes to the queue can be read and fits, and what is wrong is told in a line."""
     accepted = 0
     async with app() as triggers:
-        for event in [*HARD, *drawn(events() | st.dictionaries(st.text(max_size=9), anything), 1000)]:
+        for event in [*HARD, *drawn(events() | st.dictionaries(st.text(max_size=9), anything), 800)]:
             message = await triggers.near_expiry(event)
             if message is not None:
                 accepted += 1
