@@ -17,7 +17,7 @@ from rotation.report import Outcome
 from simulator.client import ControlClient
 from tests.functions.seeing import changes
 from tests.integration.engine import Bench, bench
-from tests.integration.estates import one_account, publication
+from tests.integration.estates import SERVICES, one_account, publication
 from tests.properties.strategies import near_tags
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
@@ -205,6 +205,19 @@ def test_nothing_of_a_tag_moves_the_cursor(simulator: ControlClient, arguments: 
     shown = re.sub(r"\x1b\[[0-9;?]*[mKlhA-G]", "", terminal.raw)
     assert [] == [char for char in shown if not char.isprintable() and char not in "\r\n"]
     assert "kv-two/hostile" in shown
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_an_account_in_capitals_is_rotated_all_the_same(simulator: ControlClient, service: str) -> None:
+    """Azure does not care how a resource id is spelled, but for the name in a signature."""
+    simulator.reset(one_account(service))
+    capitals = simulator.accounts()[0]["id"].upper()
+    told = one_account(service, tags={"resource-id": capitals})
+    simulator.reset(told)
+    async with bench(told, ROTATION_PROBE_TIMEOUT="PT0S") as run:
+        report = await run.rotate()
+
+    assert ["changed"] == [outcome.status for outcome in report.outcomes], report.to_json()
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper])
