@@ -47,7 +47,6 @@ var definitions = [
       'Microsoft.SignalRService/webPubSub/listKeys/action'
       'Microsoft.SignalRService/webPubSub/regenerateKey/action'
       'Microsoft.SignalRService/webPubSub/operationStatuses/read'
-      'Microsoft.SignalRService/webPubSub/operationResults/read'
     ]
     dataActions: []
   }
