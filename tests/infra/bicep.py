@@ -47,7 +47,7 @@ class File:
     @property
     def parameters(self) -> Mapping[str, str | None]:
         """The expression of each default; None for a parameter that must be given."""
-        return {name: default for name, default in self._declared("parameter_declaration")}
+        return dict(self._declared("parameter_declaration"))
 
     @property
     def outputs(self) -> Mapping[str, str]:
