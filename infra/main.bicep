@@ -253,6 +253,7 @@ output AZURE_TENANT_ID string = tenant().tenantId
 output AZURE_RESOURCE_GROUP string = groupName
 output SERVICE_ROTATION_NAME string = names.app
 output SERVICE_ROTATION_URI string = host.outputs.uri
+output SERVICE_ROTATION_PRINCIPAL_ID string = identity.outputs.principalId
 output SERVICE_ROTATION_ID string = host.outputs.id
 output ROTATION_VAULTS string = join(map(vaults, id => last(split(id, '/'))), ',')
 output ROTATION_LEASES string = storage.outputs.leases
@@ -260,3 +261,5 @@ output EVENT_ROUTE string = eventRoute
 output EVENT_TOPIC_IDS string = events.outputs.topicIds
 output EVENT_SECRET_PREFIX string = secretPrefix
 output HOST_STORAGE_ID string = storageId
+// hooks/predown looks at it: azd would delete the resource groups of these, too.
+output EXISTING_TARGETS string = string(length(union(givenVaultIds, givenAccountIds)))

@@ -121,10 +121,13 @@ def test_azd_finds_the_app_that_the_template_made() -> None:
 def test_hooks_are_there_for_both_shells() -> None:
     """POSIX and PowerShell."""
     hooks = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]
-    assert {"postdeploy"} == hooks.keys()
-    assert {"posix", "windows"} == hooks["postdeploy"].keys()
-    for hook in hooks["postdeploy"].values():
-        assert (ROOT / hook["run"]).is_file()
+    assert {"predown", "postdeploy"} == hooks.keys()
+    for name, shells in hooks.items():
+        assert {"posix": f"infra/hooks/{name}.sh", "windows": f"infra/hooks/{name}.ps1"} == {
+            system: hook["run"] for system, hook in shells.items()
+        }
+        assert [False, False] == [hook["continueOnError"] for hook in shells.values()]
+        assert all((ROOT / hook["run"]).is_file() for hook in shells.values())
 
 
 def test_hooks_use_what_the_template_puts_out() -> None:
@@ -132,6 +135,9 @@ def test_hooks_use_what_the_template_puts_out() -> None:
     known = {*read("main").outputs, "AZURE_SUBSCRIPTION_ID", "EVENT_ATTEMPTS", "EVENT_PAUSE"}
     posix, windows = ((INFRA / f"hooks/postdeploy.{kind}").read_text() for kind in ("sh", "ps1"))
 
+    for kind in ("sh", "ps1"):
+        stop = (INFRA / f"hooks/predown.{kind}").read_text()
+        assert {"EXISTING_TARGETS"} == set(re.findall(r"(?:\$\{|\$env:)([A-Z_]+)", stop)) <= known
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):

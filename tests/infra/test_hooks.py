@@ -1,4 +1,4 @@
-"""The hook of the second phase, run by real shells against an `az` that answers as told."""
+"""The hooks, run by real shells against an `az` that answers as told."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from tests.infra.bicep import INFRA
 
-SHELLS = {"sh": ("sh", "postdeploy.sh"), "pwsh": ("pwsh", "postdeploy.ps1")}
+SHELLS = {"sh": "sh", "pwsh": "ps1"}
 AZ = """#!/bin/sh
 echo "$*" >> "$AZ_LOG"
 case "$*" in
@@ -21,13 +21,12 @@ esac
 
 
 class Hook:
-    """Runs the hook and remembers what it asked `az`."""
+    """Runs a hook and remembers what it asked `az`."""
 
-    def __init__(self, shell: str, place: Path) -> None:
-        program, script = SHELLS[shell]
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-        self._command = (program, str(INFRA / "hooks" / script))
+    def __init__(self, name: str, shell: str, place: Path) -> None:
+        if shutil.which(shell) is None:
+            pytest.skip(f"{shell} is not installed")
+        self._command = (shell, str(INFRA / f"hooks/{name}.{SHELLS[shell]}"))
         self._log = place / "az.log"
         az = place / "bin" / "az"
         az.parent.mkdir()
@@ -62,8 +61,14 @@ class Hook:
 
 @pytest.fixture(params=SHELLS)
 def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
-    """The hook of one shell."""
-    return Hook(request.param, tmp_path)
+    """The hook of the second phase, for one shell."""
+    return Hook("postdeploy", request.param, tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def down(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
+    """The hook before everything is deleted."""
+    return Hook("predown", request.param, tmp_path)
 
 
 def test_it_waits_for_the_function_and_subscribes_it(hook: Hook) -> None:
@@ -111,3 +116,17 @@ def test_where_nothing_is_to_be_done_nothing_is_asked(hook: Hook, told: dict[str
 
     assert (0, []) == (code, calls)
     assert said.startswith("events: ")
+
+
+@pytest.mark.parametrize("told", [{"EXISTING_TARGETS": "3"}, {}], ids=["some", "nobody knows"])
+def test_what_was_there_before_is_not_deleted(down: Hook, told: dict[str, str]) -> None:
+    """azd deletes every resource group that a deployment has touched, those of the vaults and accounts too."""
+    code, said, calls = down(**told)
+
+    assert (1, []) == (code, calls)
+    assert "docs/operations.md" in said
+
+
+def test_a_demo_may_be_deleted(down: Hook) -> None:
+    """Everything it made is in its own resource group."""
+    assert (0, "", []) == down(EXISTING_TARGETS="0")
