@@ -120,7 +120,7 @@ def test_where_nothing_is_to_be_done_nothing_is_asked(hook: Hook, told: dict[str
 
 @pytest.mark.parametrize("told", [{"EXISTING_TARGETS": "3"}, {}], ids=["some", "nobody knows"])
 def test_what_was_there_before_is_not_deleted(down: Hook, told: dict[str, str]) -> None:
-    """azd deletes every resource group that a deployment has touched, those of the vaults and accounts too."""
+    """Azd deletes every resource group that a deployment has touched, those of the vaults and accounts too."""
     code, said, calls = down(**told)
 
     assert (1, []) == (code, calls)
