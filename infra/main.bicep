@@ -91,20 +91,21 @@ var names = {
   demoPubSub: 'wps-demo-${token}'
 }
 
-// What was made by the demo has ids that are known before it is made, so that loops can go over them.
-var demoVaultIds = demo ? [resourceId(subscriptionId, groupName, 'Microsoft.KeyVault/vaults', names.demoVault)] : []
+// What the demo makes has ids that are known before it is made, so that loops can go over them.
+// Not resourceId(): in a deployment to a subscription it knows no resource groups.
+var demoVaultIds = demo ? [extensionResourceId(group.id, 'Microsoft.KeyVault/vaults', names.demoVault)] : []
 var demoAccountIds = demo
   ? [
-      resourceId(subscriptionId, groupName, 'Microsoft.Storage/storageAccounts', names.demoStorage)
-      resourceId(subscriptionId, groupName, 'Microsoft.Batch/batchAccounts', names.demoBatch)
-      resourceId(subscriptionId, groupName, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
+      extensionResourceId(group.id, 'Microsoft.Storage/storageAccounts', names.demoStorage)
+      extensionResourceId(group.id, 'Microsoft.Batch/batchAccounts', names.demoBatch)
+      extensionResourceId(group.id, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
     ]
   : []
 var givenVaultIds = filter(map(split(vaultIds, ','), id => trim(id)), id => !empty(id))
 var givenAccountIds = filter(map(split(accountIds, ','), id => trim(id)), id => !empty(id))
 var vaults = union(givenVaultIds, demoVaultIds)
 var accounts = union(givenAccountIds, demoAccountIds)
-var storageId = resourceId(subscriptionId, groupName, 'Microsoft.Storage/storageAccounts', names.storage)
+var storageId = extensionResourceId(group.id, 'Microsoft.Storage/storageAccounts', names.storage)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
@@ -204,7 +205,7 @@ module host 'modules/host.bicep' = {
     storageName: names.storage
     componentName: names.component
     subnetId: privateNetwork
-      ? resourceId(subscriptionId, groupName, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
+      ? extensionResourceId(group.id, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
       : ''
     pythonVersion: pythonVersion
     signInClientId: signInClientId

@@ -14,7 +14,7 @@ param storageId string
 param secretPrefix string = ''
 
 module direct 'modules/subscription.bicep' = [
-  for id in filter(split(topicIds, ','), id => !empty(id)): {
+  for id in filter(split(topicIds, ','), topic => !empty(topic)): {
     name: 'rotation-direct-${uniqueString(toLower(id))}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {

@@ -1,5 +1,5 @@
 // What somebody is woken for. docs/operations.md has a section for each, by the same name.
-// What must be told even when the app is dead is in topic.bicep.
+// What must be told even when the app is dead is in watch.bicep.
 param location string
 param tags object
 param componentId string

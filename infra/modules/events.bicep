@@ -27,7 +27,7 @@ var topics = map(vaultIds, id => {
   create: !contains(known, toLower(split(id, '/')[8]))
   id: contains(known, toLower(split(id, '/')[8]))
     ? known[toLower(split(id, '/')[8])]
-    : resourceId(split(id, '/')[2], split(id, '/')[4], 'Microsoft.EventGrid/systemTopics', 'rotation-${toLower(split(id, '/')[8])}')
+    : '${join(take(split(id, '/'), 5), '/')}/providers/Microsoft.EventGrid/systemTopics/rotation-${toLower(split(id, '/')[8])}'
 })
 
 module vaults 'vault.bicep' = [
@@ -38,19 +38,30 @@ module vaults 'vault.bicep' = [
   }
 ]
 
-module watched 'topic.bicep' = [
-  for i in range(0, length(topics)): {
+module made 'topic.bicep' = [
+  for i in range(0, length(topics)): if (topics[i].create) {
     name: 'rotation-topic-${uniqueString(toLower(topics[i].vaultId))}'
     scope: resourceGroup(split(topics[i].id, '/')[2], split(topics[i].id, '/')[4])
     params: {
       name: split(topics[i].id, '/')[8]
-      create: topics[i].create
       vaultId: topics[i].vaultId
       location: vaults[i].outputs.location
+      tags: tags
+    }
+  }
+]
+
+module watched 'watch.bicep' = [
+  for i in range(0, length(topics)): {
+    name: 'rotation-watch-${uniqueString(toLower(topics[i].vaultId))}'
+    scope: resourceGroup(split(topics[i].id, '/')[2], split(topics[i].id, '/')[4])
+    params: {
+      topicName: split(topics[i].id, '/')[8]
       tags: tags
       actionGroupId: actionGroupId
       secretPrefix: secretPrefix
     }
+    dependsOn: [made]
   }
 ]
 

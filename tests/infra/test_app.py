@@ -96,7 +96,7 @@ def test_events_are_those_that_the_app_reads() -> None:
     from rotation.events import EXPIRED, NEAR_EXPIRY  # noqa: PLC0415  only here
 
     (expiry,) = read("modules/subscription").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    (expired,) = read("modules/topic").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
     assert [NEAR_EXPIRY, EXPIRED] == expiry["properties"]["filter"]["includedEventTypes"]
     assert [EXPIRED] == expired["properties"]["filter"]["includedEventTypes"]
     assert {"maxDeliveryAttempts", "eventTimeToLiveInMinutes"} == expiry["properties"]["retryPolicy"].keys()

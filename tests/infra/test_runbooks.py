@@ -21,8 +21,8 @@ def sections(chapter: str) -> dict[str, str]:
 def test_every_alert_has_a_runbook() -> None:
     """Who is woken by a name finds it here, and finds none that wakes nobody."""
     rules = {rule["name"] for rule in read("modules/alerts").variables["rules"]}
-    (expired,) = read("modules/topic").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    (lost,) = read("modules/topic").made("Microsoft.Insights/metricAlerts")
+    (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (lost,) = read("modules/watch").made("Microsoft.Insights/metricAlerts")
 
     assert {*rules, expired["name"], lost["name"].strip("'").partition("-$")[0]} == sections(
         "When an alert fires"
@@ -33,8 +33,8 @@ def test_every_alert_is_as_severe_as_the_page_says() -> None:
     """The first line of a section has the number that the pager shows."""
     told = {name: re.search(r"severity (\d)", text) for name, text in sections("When an alert fires").items()}
     rules = {rule["name"]: str(rule["severity"]) for rule in read("modules/alerts").variables["rules"]}
-    (expired,) = read("modules/topic").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
-    (lost,) = read("modules/topic").made("Microsoft.Insights/metricAlerts")
+    (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (lost,) = read("modules/watch").made("Microsoft.Insights/metricAlerts")
     severities = {
         **rules,
         "secret-expired": expired["properties"]["destination"]["properties"]["severity"].removeprefix("Sev"),
