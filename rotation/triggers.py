@@ -13,7 +13,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from rotation import calls, messages, orders, replies, tags, telemetry
+from rotation import calls, messages, orders, replies, tags, telemetry, tracing
 from rotation.clock import SystemClock
 from rotation.errors import (
     BadInput,
@@ -262,7 +262,7 @@ class Triggers:
         engine = await self._engine()
         survey = await engine.fleet.survey()
         groups, strays = survey.named([ref])
-        report = await engine.fleet.plan(survey, groups, request)
+        report = await engine.fleet.plan(survey, groups, request, telemetry.noted)
         return replace(report, outcomes=(*report.outcomes, *strays))
 
     async def _status(self, query: Mapping[str, str]) -> Reply:
@@ -279,7 +279,7 @@ class Triggers:
         if question.name is not None and not (groups or strays or survey.problems):
             raise NotFound(f"{question.name}: no managed secret of that name in the allowed vaults")
         if question.deep:
-            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
+            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR), telemetry.noted)
             return replace(report, outcomes=(*report.outcomes, *strays)).to_json()
         stand = standings(groups, engine.world.tools, survey.unseen)
         return overview(stand, Report(strays, survey.problems), self._clock.now())
@@ -295,7 +295,7 @@ class Triggers:
                 from rotation.wiring import engine  # noqa: PLC0415  a cold start does not wait for the Azure SDKs
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
-                fleet = Fleet(world.tools, settings.concurrency)
+                fleet = Fleet(world.tools, settings.concurrency, tracing.attempt)
                 self._opened = _Engine(world, fleet, Listings(fleet, self._clock))
             return self._opened
 
@@ -313,10 +313,12 @@ class _Engine:
         tools = self.world.tools
         before = standings([group], tools, survey.unseen)[0]
         days_left = _days_left(before, tools.clock.now())
+
+        def tell(outcome: Outcome) -> None:
+            telemetry.attempt(function, outcome, before, days_left=days_left, calls=made.number, **more)
+
         with calls.counted() as made:
-            report = await self.fleet.rotate(survey, [group], request)
-        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, calls=made.number, **more)
-        return report
+            return await self.fleet.rotate(survey, [group], request, tell)
 
 
 def _meant(survey: Survey, work: Work) -> Group | Outcome:

@@ -18,7 +18,7 @@ ENGINE = frozenset(
 OUTER = frozenset(
     {
         *("settings", "clock", "calls", "wiring", "__init__"),
-        *("triggers", "containment", "replies", "telemetry"),
+        *("triggers", "containment", "replies", "telemetry", "tracing", "otlp"),
         *("cli", "commands", "console", "views", "doctor", "__main__"),
     }
 )
