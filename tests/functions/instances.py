@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
+from rotation import telemetry
 from rotation.cloud.lease import BlobLease, BlobLeases
 from rotation.ports import Clock
 from rotation.triggers import PATIENCE, Triggers
@@ -20,6 +21,7 @@ async def instance(
     clock: Clock | None = None, patience: float = PATIENCE, **environment: str
 ) -> AsyncIterator[Triggers]:
     """What the functions call in another instance, with settings that differ from those of the loaded one."""
+    telemetry.configure()
     triggers = Triggers({**os.environ, **environment}, clock, patience=patience)
     try:
         yield triggers

@@ -31,6 +31,7 @@ async def do(folder: Path, calls: list[list[Any]]) -> dict[str, Any]:
         "results": results,
         "files": {name: str(sys.modules[name].__file__) for name in OURS & sys.modules.keys()},
         "path": sys.path,
+        "modules": sorted(sys.modules),
     }
 
 

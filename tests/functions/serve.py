@@ -94,13 +94,16 @@ class Host:
             told = await request.json()
         except ValueError:
             return web.Response(status=400)
-        events: list[dict[str, Any]] = told if isinstance(told, list) else [told]
+        events: list[Any] = told if isinstance(told, list) else [told]
+        if not all(isinstance(event, dict) for event in events):
+            return web.Response(status=400)
         name = request.query.get("functionName", "")
         if name not in [function.name for function in self.triggered_by("eventGridTrigger")]:
             return web.Response(status=404)
         for event in events:
-            if event.get("eventType") == VALIDATION:
-                return web.json_response({"validationResponse": event["data"]["validationCode"]})
+            match event:
+                case {"eventType": str(kind), "data": {"validationCode": code}} if kind == VALIDATION:
+                    return web.json_response({"validationResponse": code})
         ended = await asyncio.gather(*(self._app.event(name, event) for event in events))
         done = [await self._settle(name, invocation) for invocation in ended]
         return web.Response(status=202 if all(done) else 500)

@@ -114,6 +114,7 @@ def test_a_person_can_try_the_whole_app() -> None:
         assert (200, {"validationResponse": "one-two"}) == _parsed(served.ask(webhook, [validation]))
         assert 200 == served.ask(webhook, method="OPTIONS", **{"WebHook-Request-Origin": "eventgrid.azure.net"})[0]
         assert 404 == served.ask("/runtime/webhooks/EventGrid?functionName=sweep", [served.event])[0]
+        assert 400 == served.ask(webhook, ["no event", None])[0]
 
         assert 202 == served.ask(webhook, served.event)[0]
         served.becomes("batchrendering", "Primary")

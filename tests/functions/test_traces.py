@@ -213,7 +213,7 @@ def test_opentelemetry_is_imported_only_when_it_is_asked_for(traces: Collector, 
     """Without the variable neither it nor protobuf is, also not by the Azure SDKs."""
     variables = traces.environment if on else {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_SERVICE_NAME": "named"}
     done, _ = fresh(ROOT, SWEEP, ["post", "rotate_now", KEY], **SETTINGS, **variables)
-    imported = {name for name in done["distributions"] if name.startswith(("opentelemetry", "protobuf"))}
+    imported = {name for name in done["modules"] if name.startswith(("opentelemetry", "google.protobuf"))}
 
     assert on == bool(imported)
     assert on == bool(traces.bodies)
