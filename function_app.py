@@ -77,7 +77,7 @@ async def rotate_account(message: func.QueueMessage) -> None:
 @traced
 async def rotate_now(req: func.HttpRequest, work: func.Out[str]) -> func.HttpResponse:
     """Rotate the account of one secret while the caller waits."""
-    reply = await triggers().rotate_now(req.route_params, req.get_body())
+    reply = await triggers().rotate_now(req.route_params, req.params, req.get_body())
     if reply.message:
         work.set(reply.message)
     return _response(reply)

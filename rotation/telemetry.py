@@ -62,7 +62,9 @@ def listed(function: str, fields: Mapping[str, object], problems: Mapping[str, R
 
 def _fields(outcome: Outcome, before: Standing | None = None) -> dict[str, object]:
     last = outcome.steps[-1] if outcome.steps else None
-    published = [step for step in outcome.steps if step.fingerprint and step.action is not Action.RETIRE]
+    # A key that waits to be accepted is in no secret yet, and a retired one not any more.
+    written = [step for step in outcome.steps if step.secrets and step.fingerprint]
+    published = [step for step in written if step.action is not Action.RETIRE]
     return {
         "account": outcome.account,
         "vaults": sorted({ref.vault for ref in outcome.secrets}),

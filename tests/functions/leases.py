@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobLeaseClient, ContainerClient
 
 CONTAINER = "rotation-leases"
@@ -33,6 +34,13 @@ def break_off(connection_string: str) -> None:
     with ContainerClient.from_connection_string(connection_string, CONTAINER) as container:
         for name in held(connection_string):
             BlobLeaseClient(container.get_blob_client(name)).break_lease(0)
+
+
+def forget(connection_string: str) -> None:
+    """Remove them all: a process that was killed in the test before has held on to its own."""
+    container = ContainerClient.from_connection_string(connection_string, CONTAINER)
+    with container, suppress(ResourceNotFoundError):
+        container.delete_container()
 
 
 @contextmanager

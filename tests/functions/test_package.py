@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 
 from simulator.client import ControlClient
-from tests.functions.estate import VAULTS, estate
+from tests.functions.estate import SETTINGS, estate
 from tests.functions.fresh import ROOT, fresh
 from tests.functions.harness import OLD, OLD_PYTHON
 from tests.functions.seeing import slots
@@ -103,7 +103,7 @@ def install(environment: Path, *locks: Path) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_package_rotates_an_account_where_nothing_else_is(
-    unpacked: Path, bare: Path, simulator: ControlClient, service: str
+    unpacked: Path, bare: Path, simulator: ControlClient, azurite: str, service: str
 ) -> None:
     """An environment made of its own requirements.txt, by hash, is all that it needs."""
     simulator.reset(estate(service))
@@ -115,7 +115,8 @@ def test_the_package_rotates_an_account_where_nothing_else_is(
         python=str(bare / "venv/bin/python"),
         home=bare,
         PYTHONPATH="",
-        ROTATION_VAULTS=",".join(VAULTS),
+        AzureWebJobsStorage=azurite,
+        **SETTINGS,
     )
 
     assert 6 == len(told["functions"])

@@ -27,6 +27,11 @@ def test_a_service_has_the_name_that_the_environment_gives_it(
     assert name == otlp._resource().attributes[SERVICE_NAME]
 
 
+def test_event_grid_has_its_answer_within_a_second() -> None:
+    """However long a collector takes: nothing else of the function waits for anybody."""
+    assert otlp.PATIENCE < 1
+
+
 def test_a_collector_that_answers_too_late_is_not_waited_for_again(
     monkeypatch: pytest.MonkeyPatch, traces: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ ROTATION = "tests/integration/test_rotation.py"
 VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
 TRIGGERS = "tests/integration/test_triggers.py"
+INSISTENCE = "tests/integration/test_insistence.py"
 ADAPTERS = "tests/integration/adapters"
 PROVIDERS = "tests/conformance/providers"
 COMMANDS = "tests/surface/cli"
@@ -196,9 +197,18 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a drifted slot's live key is tried before it is republished",
         "rotation/act.py",
-        "        if not await self._accepted(key):\n            raise NotYetTrue(",
-        "        if False:\n            raise NotYetTrue(",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the service lists',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the service lists',
         PROBING,
+    ),
+    Guard(
+        "a key is tried before a split is aligned on it",
+        "rotation/act.py",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the key of',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the key of',
+        "tests/proof/orders/test_order_stories.py",
     ),
     Guard(
         "the rest of a value survives a new key",
@@ -434,9 +444,51 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an echo of a busy account is not parked",
         "rotation/triggers.py",
-        "if isinstance(outcome.error, Busy) and not outcome.insisted and delivery >= DELIVERIES:",
+        "if isinstance(outcome.error, (Busy, Staged)) and not outcome.insisted and delivery >= DELIVERIES:",
         "if False:",
         TRIGGERS,
+    ),
+    Guard(
+        "an app without a place for its leases does not rotate",
+        "rotation/triggers.py",
+        "if settings.leases is None:",
+        "if False:",
+        TRIGGERS,
+    ),
+    Guard(
+        "a compromised key is the one that was meant when it was declared",
+        "rotation/triggers.py",
+        "        if request.compromised:\n            request = await",
+        "        if False:\n            request = await",
+        INSISTENCE,
+    ),
+    Guard(
+        "an emergency on a busy account goes on in the queue",
+        "rotation/triggers.py",
+        "if reply.status == HTTPStatus.LOCKED and request.suspects:",
+        "if False:",
+        INSISTENCE,
+    ),
+    Guard(
+        "a message says which keys are compromised",
+        "rotation/messages.py",
+        '            suspects=_may(asked, "suspects", _suspects) or (),\n',
+        "",
+        INSISTENCE,
+    ),
+    Guard(
+        "a staged key is published in the name of the request that had it made",
+        "rotation/act.py",
+        "id=made_by or self._request.mark or noted.id,",
+        "id=self._request.mark or noted.id,",
+        INSISTENCE,
+    ),
+    Guard(
+        "what stands in the query is not overlooked",
+        "rotation/orders.py",
+        "    read.nothing_in(query)\n",
+        "",
+        "tests/unit/test_orders.py",
     ),
     Guard(
         "a listing serves nobody who asked after it",
