@@ -223,7 +223,7 @@ class Triggers:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         if request.compromised:
             request = await self._in_time(self._identified(order.ref, request))
-        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request, asked)
         if reply.status == HTTPStatus.LOCKED and request.suspects:
             # Who asks again later may mean another key with the same words.
             reply = self._handed_over(order.ref, request)
@@ -233,9 +233,9 @@ class Triggers:
         return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
 
     async def _while_waited_for(
-        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request
+        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request, asked: datetime
     ) -> Reply:
-        """Answer with the report, or, when that takes too long, that the pass goes on.
+        """Answer with the report, or, when that takes too long since it was asked, that the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
@@ -243,7 +243,7 @@ class Triggers:
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         try:
-            await asyncio.wait([task], timeout=self._patience)
+            await asyncio.wait([task], timeout=self._patience - (self._clock.now() - asked).total_seconds())
         finally:
             if not task.done():
                 task.add_done_callback(_end_of_waiting)
