@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from rotation.cloud.connection import Connection
 from rotation.cloud.translate import inner_code, translated
 from rotation.errors import Busy, LeaseLost
 from rotation.model import AccountId
+from rotation.ports import Clock
 from rotation.settings import Container
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class BlobLeases:
 
         blob = self._client.get_blob_client(_blob_name(account))
         # The id of the lease is chosen here, so that the SDK may repeat a request whose answer was lost.
-        lease = BlobLease(account, BlobLeaseClient(blob), self._seconds)
+        lease = BlobLease(account, BlobLeaseClient(blob), self._seconds, self._connection.clock)
         try:
             await lease.take()
         except ResourceNotFoundError as missing:
@@ -86,33 +88,39 @@ class BlobLeases:
 
 
 class BlobLease:
-    """One lease on one blob."""
+    """One lease on one blob.
 
-    def __init__(self, account: AccountId, lease: "BlobLeaseClient", seconds: int) -> None:
+    Two clocks tell how long it lasts, and it has ended when either says so: the event loop's stands still while the
+    machine sleeps, and the one on the wall can be set back.
+    """
+
+    def __init__(self, account: AccountId, lease: "BlobLeaseClient", seconds: int, clock: Clock) -> None:
         self._account = account
         self._lease = lease
         self._seconds = seconds
+        self._clock = clock
         self._ends = 0.0
+        self._ends_at = datetime.min.replace(tzinfo=UTC)
 
     def ensure(self) -> None:
         """Raise LeaseLost unless the lease is still ours."""
-        if _now() > self._ends - _MARGIN:
+        if self._left() < _MARGIN:
             raise LeaseLost(f"the lease of {self._account.name} was lost, so another pass may be at work")
 
     async def take(self) -> None:
         """Take the lease; raises Busy when another pass has it."""
-        asked = _now()
+        asked = self._now()
         try:
             await self._lease.acquire(self._seconds)
         except ResourceExistsError as taken:
             raise Busy(f"another pass holds {self._account.name}; it ends within minutes") from taken
-        self._ends = asked + self._seconds
+        self._begin(*asked)
 
     async def keep(self, pause: float) -> None:
         """Renew the lease again and again until it is lost or this is cancelled."""
-        while _now() < self._ends:
+        while self._left() > 0:
             await asyncio.sleep(pause)
-            asked = _now()
+            asked = self._now()
             try:
                 await self._lease.renew()
             except HttpResponseError as error:
@@ -122,12 +130,23 @@ class BlobLease:
                 # Out of reach for now; the lease runs on for a while.
                 continue
             else:
-                self._ends = asked + self._seconds
+                self._begin(*asked)
 
     async def give_back(self) -> None:
         """End the lease early; it ends by itself where that fails."""
         with suppress(AzureError, OSError):
             await self._lease.release()
+
+    def _begin(self, loop_time: float, time: datetime) -> None:
+        self._ends = loop_time + self._seconds
+        self._ends_at = time + timedelta(seconds=self._seconds)
+
+    def _left(self) -> float:
+        loop_time, time = self._now()
+        return min(self._ends - loop_time, (self._ends_at - time).total_seconds())
+
+    def _now(self) -> tuple[float, datetime]:
+        return asyncio.get_running_loop().time(), self._clock.now()
 
 
 class InProcessLeases:
@@ -159,8 +178,3 @@ def _blob_name(account: AccountId) -> str:
     """A name that a person recognises, and that no other account has."""
     digest = hashlib.sha256(account.folded.encode()).hexdigest()[:16]
     return f"{account.name.lower()}-{digest}"
-
-
-def _now() -> float:
-    """Seconds of a clock that nobody sets: a lease runs in real time."""
-    return asyncio.get_running_loop().time()
