@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test lint package bench-start lock clean
+.PHONY: help setup demo serve test lint mutants package bench-start lock clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -43,6 +43,9 @@ lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
+
+mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour)
+	@$(VENV)/python -m tests.mutants
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip

@@ -117,9 +117,12 @@ class Hands:
         urgent = policy.grace(self._facts) is not None
 
         def rotated(member: Publication, terms: Terms) -> Terms:
+            noted = member.terms.state
+            # Who had this key made asks again and has to find it done, whoever publishes it in the end.
+            made_by = noted.id if noted.staged_slot == slot and not self._request.insists else None
             state = State(
                 rotated_at=now,
-                id=self._request.mark or member.terms.state.id,
+                id=made_by or self._request.mark or noted.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
