@@ -21,9 +21,6 @@ from rotation.settings import Container
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, BlobLeaseClient, ContainerClient
 
-_MARGIN = 10.0
-"""Seconds before its end from which a lease does not count any more: the write that it is to protect takes time."""
-
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
 """How the service says that a lease is not ours any more."""
 
@@ -34,8 +31,11 @@ _RETRIES = {"retry_total": 2, "initial_backoff": 1, "increment_base": 1, "random
 class BlobLeases:
     """Leases on blobs, one for each account, in one container; they hold between processes."""
 
-    def __init__(self, container: Container, connection: Connection, *, seconds: int = 60, pause: float = 20) -> None:
-        """A lease lasts for `seconds` (15 to 60) and is renewed every `pause` seconds while it is held."""
+    def __init__(self, container: Container, connection: Connection, *, seconds: int = 60, pause: float = 15) -> None:
+        """A lease lasts for `seconds` (15 to 60) and is renewed every `pause` seconds while it is held.
+
+        It counts for half as long as it lasts: what is sent just before then may take effect late.
+        """
         self._container = container
         self._connection = connection
         self._seconds = seconds
@@ -104,7 +104,7 @@ class BlobLease:
 
     def ensure(self) -> None:
         """Raise LeaseLost unless the lease is still ours."""
-        if self._left() < _MARGIN:
+        if self._left() < self._seconds / 2:
             raise LeaseLost(f"the lease of {self._account.name} was lost, so another pass may be at work")
 
     async def take(self) -> None:
@@ -118,11 +118,14 @@ class BlobLease:
 
     async def keep(self, pause: float) -> None:
         """Renew the lease again and again until it is lost or this is cancelled."""
+        soon, wait = self._seconds / 12, pause
         while self._left() > 0:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(wait)
             asked = self._now()
+            wait = min(soon, pause)
             try:
-                await self._lease.renew()
+                # Not again and again by the SDK: a later request of ours says better from when on the lease counts.
+                await self._lease.renew(retry_total=0, read_timeout=soon)
             except HttpResponseError as error:
                 if error.status_code in _GONE:
                     self._ends = 0.0
@@ -131,6 +134,7 @@ class BlobLease:
                 continue
             else:
                 self._begin(*asked)
+                wait = pause
 
     async def give_back(self) -> None:
         """End the lease early; it ends by itself where that fails."""

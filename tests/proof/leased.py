@@ -22,7 +22,7 @@ SHORTEST = 15
 """Seconds that a lease lasts at least."""
 
 
-async def one_pass(clock: Clock, *, seconds: int = 60, pause: float = 20) -> Report:
+async def one_pass(clock: Clock, *, seconds: int = 60, pause: float = 15) -> Report:
     """Look at every account once, as a process of its own would: with its own clients, tokens and leases."""
     settings = Settings.from_environment(os.environ)
     async with engine(settings, clock) as world, connect(settings.cloud, settings.client_id, clock) as connection:
