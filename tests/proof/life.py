@@ -83,7 +83,7 @@ class Story:
         """Every published key is found in a public place."""
         body = b'{"compromised": "active", "grace": "PT1H"}'
         for name in SECRETS.values():
-            reply = await self.works.triggers.rotate_now({"vault": VAULT, "secret": name}, body)
+            reply = await self.works.triggers.rotate_now({"vault": VAULT, "secret": name}, {}, body)
             assert reply.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
             await self._work([reply.message] if reply.message else [])
 

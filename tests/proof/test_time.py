@@ -13,15 +13,16 @@ from signal import SIGCONT, SIGSTOP
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobLeaseClient, ContainerClient
 
 from rotation.clock import SystemClock
 from rotation.listings import Listings
 from rotation.model import Action, Reason
 from rotation.report import Report
 from simulator.client import ControlClient
+from tests.functions.leases import break_off, forget
 from tests.integration.engine import MINE, Later, bench
 from tests.integration.estates import SERVICES, SLOTS, one_account, publication
+from tests.integration.triggered import SETTINGS
 from tests.proof import wrong_clock, zones
 from tests.proof.leased import SHORTEST, one_pass
 from tests.proof.life import EXPECTED, VAULT, Clocks, changes, last, live, one_of_each, retiring
@@ -33,16 +34,22 @@ SECOND = [SLOTS[service][1] for service in SERVICES]
 
 
 @pytest.fixture(autouse=True)
-def one_vault(monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the settings say."""
-    monkeypatch.setenv("ROTATION_VAULTS", VAULT)
+    for name, value in {**SETTINGS, "ROTATION_VAULTS": VAULT}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("ROTATION_PROBE_TIMEOUT", "PT1S")
 
 
 @pytest.fixture
-def azure(simulator: ControlClient) -> ControlClient:
-    """Three accounts that are due, whose previous keys are retired as soon as their promise has ended."""
+def azure(simulator: ControlClient, azurite: str, monkeypatch: pytest.MonkeyPatch) -> ControlClient:
+    """Three accounts that are due, whose previous keys are retired as soon as their promise has ended.
+
+    Leases are on blobs, and nobody holds one yet.
+    """
     simulator.reset(retiring())
+    forget(azurite)
+    monkeypatch.setenv("AzureWebJobsStorage", azurite)
     return simulator
 
 
@@ -247,16 +254,6 @@ HALF_WAY: dict[str, dict[str, Any]] = {
 the secret once more and writing to it, where nothing but the lease can tell it from an undisturbed one."""
 
 
-@pytest.fixture
-def leases(azurite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerClient]:
-    """Where leases are, though none yet; the settings lead there."""
-    monkeypatch.setenv("AzureWebJobsStorage", azurite)
-    with ContainerClient.from_connection_string(azurite, "rotation-leases") as container:
-        if container.exists():
-            container.delete_container()
-        yield container
-
-
 def stop_half_way(azure: ControlClient) -> list[str]:
     """Hold the answers that the next pass needs to go on; the faults that do it."""
     return [azure.fault(when="after", times=1, stall=True, **where) for where in HALF_WAY.values()]
@@ -278,10 +275,7 @@ def leased_process() -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-async def test_a_stopped_process_does_not_write_over_the_pass_that_took_its_place(
-    azure: ControlClient,
-    leases: ContainerClient,  # noqa: ARG001  # the settings lead to it
-) -> None:
+async def test_a_stopped_process_does_not_write_over_the_pass_that_took_its_place(azure: ControlClient) -> None:
     """S1: its leases and its tokens end while it stands still, and another pass rotates everything."""
     azure.behave(token_seconds=SHORTEST / 2)
     stalls = stop_half_way(azure)
@@ -300,7 +294,7 @@ async def test_a_stopped_process_does_not_write_over_the_pass_that_took_its_plac
 
 
 async def test_a_suspended_machine_does_not_write_over_the_pass_that_took_its_place(
-    azure: ControlClient, leases: ContainerClient
+    azure: ControlClient, azurite: str
 ) -> None:
     """S1: the clock that measures how long a machine has run stands still with it; the one on the wall does not."""
     stalls = stop_half_way(azure)
@@ -308,8 +302,7 @@ async def test_a_suspended_machine_does_not_write_over_the_pass_that_took_its_pl
     suspended = asyncio.create_task(one_pass(clock))
     assert await stopped(azure, stalls)
     clock.ahead = timedelta(minutes=1)
-    for blob in leases.list_blobs():
-        BlobLeaseClient(leases.get_blob_client(blob.name)).break_lease(0)
+    break_off(azurite)
     other = await one_pass(SystemClock())
     taken, n = slots(azure), last(azure)
     azure.lift()
