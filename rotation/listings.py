@@ -29,7 +29,7 @@ class Listings:
             if self._last is not None:
                 begun, ended, survey = self._last
                 # One from the future was made before the clock was set back, nobody knows how long ago.
-                if begun >= asked and self._clock.now() - ended < FRESH:
+                if begun >= asked and timedelta() <= self._clock.now() - ended < FRESH:
                     return survey
             begun, survey = self._clock.now(), await self._fleet.survey()
             self._last = begun, self._clock.now(), survey

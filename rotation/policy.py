@@ -32,7 +32,7 @@ KEY_GROWTH = 200
 """A new key is never this much longer than the one it replaces."""
 SKEW = timedelta(minutes=10)
 """How far apart the clocks may be of a vault, which dates its versions, and of the workers that judge them."""
-SETTLING = timedelta(minutes=10)
+SETTLING = timedelta(minutes=10) + SKEW
 """How long a listing may go on showing the old key after we published the new one, by whichever clock."""
 
 
