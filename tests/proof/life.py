@@ -1,7 +1,9 @@
 """A few months in the life of three accounts under the functions of two workers; told by what happens to Azure."""
 
 import asyncio
+import json
 import os
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -81,11 +83,18 @@ class Story:
 
     async def leak(self) -> None:
         """Every published key is found in a public place."""
-        body = b'{"compromised": "active", "grace": "PT1H"}'
         for name in SECRETS.values():
+            await self._declare(name)
+
+    async def _declare(self, name: str) -> None:
+        """Ask again, with the same id, as long as waiting helps."""
+        body = json.dumps({"compromised": "active", "grace": "PT1H", "request_id": str(uuid.uuid4())}).encode()
+        while True:
             reply = await self.works.triggers.rotate_now({"vault": VAULT, "secret": name}, {}, body)
-            assert reply.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
-            await self._work([reply.message] if reply.message else [])
+            if reply.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+        assert reply.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        await self._work([reply.message] if reply.message else [])
 
     async def _work(self, messages: list[str]) -> None:
         await asyncio.gather(*(self._deliver(message.encode()) for message in messages))
