@@ -197,9 +197,18 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a drifted slot's live key is tried before it is republished",
         "rotation/act.py",
-        "        if not await self._accepted(key):\n            raise NotYetTrue(",
-        "        if False:\n            raise NotYetTrue(",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the service lists',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the service lists',
         PROBING,
+    ),
+    Guard(
+        "a key is tried before a split is aligned on it",
+        "rotation/act.py",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the key of',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the key of',
+        "tests/proof/orders/test_order_stories.py",
     ),
     Guard(
         "the rest of a value survives a new key",
