@@ -4,7 +4,6 @@ They have no second chance: a refused request is a failure, even if the vault ho
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from azure.batch.aio import BatchClient
-from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import DefaultAzureCredential
 from azure.keyvault.secrets import KeyVaultSecret
 from azure.keyvault.secrets.aio import SecretClient
-from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
-from azure.storage.blob.aio import BlobServiceClient
+
+from tests.proof.application import WORK, found_in
 
 Use = Callable[[], Awaitable[object]]
 """One request with a key."""
@@ -71,7 +68,7 @@ class Application:
     keeps: timedelta
     read: Callable[[], Awaitable[KeyVaultSecret]]
     calendar: Calendar
-    options: Callable[[], dict[str, Any]]
+    options: dict[str, Any]
     version: str = ""
     """Which version of the secret it has."""
     requests: int = 0
@@ -85,7 +82,7 @@ class Application:
             async with self.calendar.moment() as now:
                 if use is None or now - since >= self.keeps:
                     secret, since = await self.read(), now
-                    use = USES[self.service](secret.value or "", self.options())
+                    use = partial(WORK[self.service], *found_in(secret.value or "", self.service), self.options)
                     self.version = secret.properties.version or ""
                     self.readings += 1
                 await self._request(use, now - since)
@@ -110,10 +107,8 @@ async def applications(
         DefaultAzureCredential() as credential,
         SecretClient(f"https://{vault}.vault.azure.net", credential) as client,
     ):
-
-        def options() -> dict[str, Any]:
-            return {"transport": AioHttpTransport(session=session, session_owner=False), "retry_total": 0}
-
+        # Nothing is tried again, and the connections are everybody's.
+        options = {"transport": AioHttpTransport(session=session, session_owner=False), "retry_total": 0}
         apps = [
             Application(service, kept, partial(client.get_secret, name), calendar, options)
             for service, name in secrets.items()
@@ -124,30 +119,3 @@ async def applications(
             yield apps
             for task in tasks:
                 task.cancel()
-
-
-def _storage(value: str, options: dict[str, Any]) -> Use:
-    client = BlobServiceClient.from_connection_string(value, **options)
-    return client.get_account_information
-
-
-def _batch(value: str, options: dict[str, Any]) -> Use:
-    told = json.loads(value)
-    client = BatchClient(told["endpoint"], AzureNamedKeyCredential(told["account"], told["key"]), **options)
-
-    async def list_pools() -> list[str]:
-        return [pool.id async for pool in client.list_pools()]
-
-    return list_pools
-
-
-def _web_pubsub(value: str, options: dict[str, Any]) -> Use:
-    client = WebPubSubServiceClient.from_connection_string(value, hub="orders", **options)
-    return lambda: client.send_to_all({"say": "hello"})
-
-
-USES: dict[str, Callable[[str, dict[str, Any]], Use]] = {
-    "storage": _storage,
-    "batch": _batch,
-    "webpubsub": _web_pubsub,
-}
