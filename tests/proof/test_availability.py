@@ -16,7 +16,7 @@ async def test_no_request_fails_while_keys_rotate(
     simulator: ControlClient, azurite: str, tally: Counter[str], *, full: bool
 ) -> None:
     """Of nine applications, which keep what they read for as long as it is promised to work."""
-    rotations = 60 if full else 15
+    rotations = 60 if full else 12
 
     def too_few(so_far: weather.Tally) -> bool:
         return min(so_far.rotations[service] for service in SERVICES) < rotations

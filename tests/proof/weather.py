@@ -27,7 +27,7 @@ KEEPS = (timedelta(), OVERLAP / 2, OVERLAP)
 FORMS = {"storage": "connection-string", "batch": "json", "webpubsub": "connection-string"}
 
 OURS = {"ROTATION_VAULTS": VAULT, "ROTATION_OVERLAP": "PT60H", "ROTATION_PROBE_TIMEOUT": "PT3S"}
-"""Half a key's life is over before the overlap is, so that Key Vault asks for the next one too soon, again and again."""
+"""Half a key's life is over before the overlap is, so that Key Vault asks for the next one too soon."""
 
 PACE = 5
 """How many times faster than everybody else's the worker's clock goes while it waits."""
@@ -165,7 +165,8 @@ class Weather:
         """Bring a message as often as the queue does."""
         for delivery in range(1, DELIVERIES + 1):
             try:
-                return await self._triggers.rotate_account(message.encode(), delivery)
+                await self._triggers.rotate_account(message.encode(), delivery)
+                break
             except Transient:
                 await asyncio.sleep(REDELIVERY)
 
