@@ -32,4 +32,6 @@ def soak(minutes: float) -> int:
 
 
 if __name__ == "__main__":
+    if not emulator.installed():
+        sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
     sys.exit(soak(float(sys.argv[1])))
