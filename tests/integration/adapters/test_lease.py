@@ -164,21 +164,24 @@ async def test_a_lease_that_cannot_be_renewed_runs_out(
             lease.ensure()
 
 
+Mend = Callable[[], None]
+"""Frees the port."""
+
+
 @asynccontextmanager
-async def refusing(_: int) -> AsyncIterator[None]:
+async def refusing(_: int) -> AsyncIterator[Mend]:
     """Nobody listens at a port."""
-    yield
+    yield lambda: None
 
 
 @asynccontextmanager
-async def silent(port: int) -> AsyncIterator[None]:
-    """Somebody listens at a port, and never answers."""
+async def silent(port: int) -> AsyncIterator[Mend]:
+    """Somebody listens at a port, and never answers who came before it was freed."""
     callers: list[asyncio.StreamWriter] = []
-    async with await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", port) as server:
-        yield
-        server.close()
-        for caller in callers:
-            caller.transport.abort()
+    server = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", port)
+    yield server.close
+    for caller in callers:
+        caller.transport.abort()
 
 
 @pytest.mark.parametrize("broken", [refusing, silent])
@@ -186,7 +189,7 @@ async def test_a_lease_outlives_a_renewal_that_was_lost(
     azurite: str,
     blobs: BlobServiceClient,  # noqa: ARG001  empties it
     connection: Connection,
-    broken: Callable[[int], AbstractAsyncContextManager[None]],
+    broken: Callable[[int], AbstractAsyncContextManager[Mend]],
 ) -> None:
     """The next attempt comes soon, while the lease still counts."""
     async with relay(port(azurite)) as way:
@@ -194,14 +197,15 @@ async def test_a_lease_outlives_a_renewal_that_was_lost(
         async with leases.hold(ONE) as lease:
             ends = lease._ends
             way.cut()
-            async with broken(way.port):
+            async with broken(way.port) as mend:
                 await asyncio.sleep(SECONDS / 4 + 0.5)
-            assert ends == lease._ends
-            await way.open()
+                assert ends == lease._ends
+                mend()
+                await way.open()
 
-            while lease._ends == ends:
-                lease.ensure()
-                await asyncio.sleep(0.1)
+                while lease._ends == ends:
+                    lease.ensure()
+                    await asyncio.sleep(0.1)
 
 
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
