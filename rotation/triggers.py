@@ -28,7 +28,7 @@ from rotation.errors import (
     Unavailable,
     Unexpected,
 )
-from rotation.events import read_event
+from rotation.events import envelope, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
 from rotation.messages import Work
@@ -90,18 +90,8 @@ class Triggers:
         """
 
         async def heard() -> list[str]:
-            announced = read_event(event)
-            if announced is None:
-                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=str(event.get("type")))
-                return []
-            ref = announced.occasion.ref
-            if ref.vault not in self._settings().vaults:
-                telemetry.ignored("near_expiry", "the vault is not one of ROTATION_VAULTS", secret=str(ref))
-                return []
-            identity = _recordable(announced.id or announced.occasion.version)
-            request = Request(Trigger.EVENT, identity, announced.occasion)
-            telemetry.event("event", function="near_expiry", kind=announced.kind, secret=str(ref), request_id=identity)
-            return [self._message((ref,), request)]
+            work = self._announced("near_expiry", event)
+            return [messages.write(work)] if work else []
 
         return next(iter(await _messages("near_expiry", heard)), None)
 
@@ -109,12 +99,19 @@ class Triggers:
         """Carry out one message; raises BadInput for one that cannot be read, and a Transient when waiting helps.
 
         Whatever else goes wrong ends here with an event, and is met again by the next sweep.
+        Where Event Grid cannot reach the app it puts its events into the queue itself.
         """
         try:
-            work = messages.read(text)
+            event = envelope(text)
+            work = messages.read(text) if event is None else self._announced("rotate_account", event)
         except BadInput as error:
             telemetry.failed("rotate_account", error, delivery=delivery)
             raise error from None
+        except BadSettings as error:
+            telemetry.failed("rotate_account", error, delivery=delivery)
+            return
+        if work is None:
+            return
         try:
             outcome = await self._carry_out(work, delivery)
         except NotFound as error:
@@ -173,8 +170,20 @@ class Triggers:
         refs = tuple(secret.ref for secret in group.secrets)
         return messages.write(Work(account=group.account, secrets=refs, request=request, asked=asked))
 
-    def _message(self, refs: tuple[SecretRef, ...], request: Request) -> str:
-        return messages.write(Work(secrets=refs, request=request, asked=self._clock.now()))
+    def _announced(self, function: str, event: Mapping[str, object]) -> Work | None:
+        """What an event asks for; None for what is not ours."""
+        announced = read_event(event)
+        if announced is None:
+            telemetry.ignored(function, "not an event of a secret's expiry", kind=str(event.get("type")))
+            return None
+        ref = announced.occasion.ref
+        if ref.vault not in self._settings().vaults:
+            telemetry.ignored(function, "the vault is not one of ROTATION_VAULTS", secret=str(ref))
+            return None
+        identity = _recordable(announced.id or announced.occasion.version)
+        telemetry.event("event", function=function, kind=announced.kind, secret=str(ref), request_id=identity)
+        request = Request(Trigger.EVENT, identity, announced.occasion)
+        return Work(secrets=(ref,), request=request, asked=self._clock.now())
 
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults
@@ -214,7 +223,7 @@ class Triggers:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         if request.compromised:
             request = await self._in_time(self._identified(order.ref, request))
-        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request, asked)
         if reply.status == HTTPStatus.LOCKED and request.suspects:
             # Who asks again later may mean another key with the same words.
             reply = self._handed_over(order.ref, request)
@@ -224,9 +233,9 @@ class Triggers:
         return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
 
     async def _while_waited_for(
-        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request
+        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request, asked: datetime
     ) -> Reply:
-        """Answer with the report, or, when that takes too long, that the pass goes on.
+        """Answer with the report, or, when that takes too long since it was asked, that the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
@@ -234,7 +243,7 @@ class Triggers:
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         try:
-            await asyncio.wait([task], timeout=self._patience)
+            await asyncio.wait([task], timeout=self._patience - (self._clock.now() - asked).total_seconds())
         finally:
             if not task.done():
                 task.add_done_callback(_end_of_waiting)
