@@ -60,8 +60,9 @@ mutants: setup ## break every guard, one at a time, and say which test noticed (
 
 MINUTES ?= 5
 
-soak: setup ## try ever new orders of events on the engine and print what was reached; MINUTES=5
+soak: setup ## try ever new orders of events, then bad weather under applications, and print what was reached; MINUTES=5
 	@$(VENV)/python -m tests.proof.orders.soak $(MINUTES)
+	@$(VENV)/python -m tests.proof.soak $(MINUTES)
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip

@@ -5,6 +5,7 @@ are read without their blanks, and nothing is read that is not needed.
 Source: learn.microsoft.com/azure/event-grid/event-schema-key-vault.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,15 @@ def read_event(event: Mapping[str, object]) -> ExpiryEvent | None:
     if not _VERSION.fullmatch(version):
         raise BadInput(f"a {kind} event for {ref} that names no version")
     return ExpiryEvent(_text(event, "id"), ours[kind.lower()], Occasion(ref, version.lower()))
+
+
+def envelope(text: str | bytes) -> Mapping[str, object] | None:
+    """Return the event that Event Grid has put into the queue by itself; None for whatever else stands there."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and content.keys() & {"eventType", "specversion"} else None
 
 
 def kind_of(event: Mapping[str, object]) -> str:

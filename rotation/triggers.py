@@ -28,7 +28,7 @@ from rotation.errors import (
     Unavailable,
     Unexpected,
 )
-from rotation.events import kind_of, read_event
+from rotation.events import envelope, kind_of, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
 from rotation.messages import Work
@@ -93,18 +93,8 @@ class Triggers:
         """
 
         async def heard() -> list[str]:
-            announced = read_event(event)
-            if announced is None:
-                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=kind_of(event)[:100])
-                return []
-            ref = announced.occasion.ref
-            if ref.vault not in self._settings().vaults:
-                telemetry.ignored("near_expiry", "the vault is not one of ROTATION_VAULTS", secret=str(ref))
-                return []
-            identity = _recordable(announced.id or announced.occasion.version)
-            request = Request(Trigger.EVENT, identity, announced.occasion)
-            telemetry.event("event", function="near_expiry", kind=announced.kind, secret=str(ref), request_id=identity)
-            return [self._message((ref,), request)]
+            work = self._announced("near_expiry", event)
+            return [messages.write(work)] if work else []
 
         return next(iter(await _messages("near_expiry", heard)), None)
 
@@ -112,12 +102,19 @@ class Triggers:
         """Carry out one message; raises BadInput for one that cannot be read, and a Transient when waiting helps.
 
         Whatever else goes wrong ends here with an event, and is met again by the next sweep.
+        Where Event Grid cannot reach the app it puts its events into the queue itself.
         """
         try:
-            work = messages.read(text)
+            event = envelope(text)
+            work = messages.read(text) if event is None else self._announced("rotate_account", event)
         except BadInput as error:
             telemetry.failed("rotate_account", error, delivery=delivery)
             raise error from None
+        except BadSettings as error:
+            telemetry.failed("rotate_account", error, delivery=delivery)
+            return
+        if work is None:
+            return
         try:
             outcome = await self._carry_out(work, delivery)
         except NotFound as error:
@@ -176,8 +173,20 @@ class Triggers:
         refs = tuple(secret.ref for secret in group.secrets)
         return messages.write(Work(account=group.account, secrets=refs, request=request, asked=asked))
 
-    def _message(self, refs: tuple[SecretRef, ...], request: Request) -> str:
-        return messages.write(Work(secrets=refs, request=request, asked=self._clock.now()))
+    def _announced(self, function: str, event: Mapping[str, object]) -> Work | None:
+        """What an event asks for; None for what is not ours."""
+        announced = read_event(event)
+        if announced is None:
+            telemetry.ignored(function, "not an event of a secret's expiry", kind=kind_of(event)[:100])
+            return None
+        ref = announced.occasion.ref
+        if ref.vault not in self._settings().vaults:
+            telemetry.ignored(function, "the vault is not one of ROTATION_VAULTS", secret=str(ref))
+            return None
+        identity = _recordable(announced.id or announced.occasion.version)
+        telemetry.event("event", function=function, kind=announced.kind, secret=str(ref), request_id=identity)
+        request = Request(Trigger.EVENT, identity, announced.occasion)
+        return Work(secrets=(ref,), request=request, asked=self._clock.now())
 
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults

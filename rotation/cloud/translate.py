@@ -45,7 +45,9 @@ _ROLES = (
 )
 """The narrowest built-in role that grants an action, by how the action begins; the first match counts."""
 
-_MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
+_MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
+    # It was good when it was put into the request, and the machine stood still before that was sent.
+    "ExpiredAuthenticationToken": (Unavailable, "our sign-in ended meanwhile; the next pass signs in anew"),
     HTTPStatus.UNAUTHORIZED: (
         CredentialUnavailable,
         "our sign-in is not accepted; check that the identity belongs to the tenant of the resource",
@@ -127,8 +129,8 @@ def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationErr
             return _conflict(error, cannot, said)
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Throttled(f"{cannot}too many requests {said}", retry_after(error))
-    if status in _MEANINGS:
-        kind, meaning = _MEANINGS[HTTPStatus(status)]
+    if known := _MEANINGS.get(inner_code(error)) or _MEANINGS.get(status):
+        kind, meaning = known
         return kind(f"{cannot}{meaning} {said}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(f"{cannot}the service failed {said}")

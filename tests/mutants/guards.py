@@ -367,9 +367,23 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lease counts as lost before its end",
         "rotation/cloud/lease.py",
-        "_MARGIN = 10.0",
-        "_MARGIN = -1000.0",
+        "if self._left() < self._seconds / 2:",
+        "if False:",
         f"{ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "a renewal that was lost is soon tried again",
+        "rotation/cloud/lease.py",
+        "            wait = min(soon, pause)\n",
+        "",
+        ADAPTERS,
+    ),
+    Guard(
+        "a lease ends by the clock on the wall too",
+        "rotation/cloud/lease.py",
+        "min(self._ends - loop_time, (self._ends_at - time).total_seconds())",
+        "self._ends - loop_time",
+        "tests/proof/test_time.py",
     ),
     Guard(
         "a lease that the service says is gone is lost",
