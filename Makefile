@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check prove lint mutants soak package bench-start lock clean
+.PHONY: help setup demo serve test check prove lint mutants soak package bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -73,6 +73,9 @@ bench-start: setup ## measure a cold start against an app with empty functions
 
 lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock
+
+audit: setup ## ask the package index for known vulnerabilities of what is deployed; needs a network that tells
+	@sh .ci/audit
 
 clean: ## remove what the other targets made
 	rm -rf .venv node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

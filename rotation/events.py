@@ -6,6 +6,7 @@ Source: learn.microsoft.com/azure/event-grid/event-schema-key-vault.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from rotation.model import Occasion, SecretRef
 
 NEAR_EXPIRY = "Microsoft.KeyVault.SecretNearExpiry"
 EXPIRED = "Microsoft.KeyVault.SecretExpired"
+
+_VERSION = re.compile(r"[0-9a-z]{1,64}", re.IGNORECASE | re.ASCII)
+"""Key Vault's have 32 digits; what is no version does not get into a message of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class ExpiryEvent:
 
 def read_event(event: Mapping[str, object]) -> ExpiryEvent | None:
     """Read one event; None for a kind that is not ours, BadInput for one of ours that cannot be understood."""
-    kind = _text(event, "eventType") or _text(event, "type")
+    kind = kind_of(event)
     ours = {known.lower(): known for known in (NEAR_EXPIRY, EXPIRED)}
     if kind.lower() not in ours:
         return None
@@ -39,7 +43,7 @@ def read_event(event: Mapping[str, object]) -> ExpiryEvent | None:
         ref = SecretRef.parse(f"{vault}/{name}")
     except ValueError as error:
         raise BadInput(f"a {kind} event whose VaultName and ObjectName name no secret") from error
-    if not version:
+    if not _VERSION.fullmatch(version):
         raise BadInput(f"a {kind} event for {ref} that names no version")
     return ExpiryEvent(_text(event, "id"), ours[kind.lower()], Occasion(ref, version.lower()))
 
@@ -51,6 +55,11 @@ def envelope(text: str | bytes) -> Mapping[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and content.keys() & {"eventType", "specversion"} else None
+
+
+def kind_of(event: Mapping[str, object]) -> str:
+    """What kind of event it says it is; empty where that is no text."""
+    return _text(event, "eventType") or _text(event, "type")
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:

@@ -6,7 +6,7 @@ Nothing is read, opened or imported from Azure before a function needs it, and w
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +28,7 @@ from rotation.errors import (
     Unavailable,
     Unexpected,
 )
-from rotation.events import envelope, read_event
+from rotation.events import envelope, kind_of, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
 from rotation.messages import Work
@@ -53,6 +53,9 @@ DELIVERIES = 5
 
 SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
 """The settings that the triggers name."""
+
+NAMED = 5
+"""How many secrets of a message are named when something is wrong with them."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -174,7 +177,7 @@ class Triggers:
         """What an event asks for; None for what is not ours."""
         announced = read_event(event)
         if announced is None:
-            telemetry.ignored(function, "not an event of a secret's expiry", kind=str(event.get("type")))
+            telemetry.ignored(function, "not an event of a secret's expiry", kind=kind_of(event)[:100])
             return None
         ref = announced.occasion.ref
         if ref.vault not in self._settings().vaults:
@@ -188,7 +191,7 @@ class Triggers:
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults
         if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):
-            because = f"{', '.join(strange)}: outside of ROTATION_VAULTS"
+            because = f"{_several(strange)}: outside of ROTATION_VAULTS"
             outcome = Outcome(
                 account="" if work.account is None else str(work.account),
                 secrets=work.secrets,
@@ -361,7 +364,13 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
     for ref in work.secrets:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
-    raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
+    raise ChangedMeanwhile(f"{_several(list(map(str, work.secrets)))}: not all of them publish {work.account} any more")
+
+
+def _several(names: Sequence[str]) -> str:
+    """Names for a line of the log, which nobody reads to the end when there are hundreds."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
@@ -391,7 +400,8 @@ def _recordable(identity: str) -> str:
     try:
         return tags.request_id(identity)
     except ValueError:
-        return str(uuid.uuid5(_EVENTS, identity))
+        # In ASCII, since half a surrogate pair cannot be encoded.
+        return str(uuid.uuid5(_EVENTS, ascii(identity)))
 
 
 async def _messages(function: str, heard: Callable[[], Awaitable[list[str]]]) -> list[str]:

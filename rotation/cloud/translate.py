@@ -33,8 +33,8 @@ _LONGEST_QUOTE = 300
 
 _DENIED_ACTION = re.compile(r"action:? '([\w.]+(?:/[\w*]+)+)'", re.IGNORECASE)
 
-# A key that found its way into a message of Azure's would look like this.
-_KEY_LIKE = re.compile(r"[A-Za-z0-9+/_-]{40,}=+")
+# A key that found its way into a message of Azure's would look like this, also in an address or encoded once more.
+_KEY_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40,}(?:=|%(?:25)*3[Dd])+|[A-Za-z0-9]{40,}")
 
 _ROLES = (
     ("microsoft.keyvault/", "Key Vault Secrets Officer"),
@@ -192,12 +192,14 @@ def _role_for(action: str) -> str:
 def _said(error: HttpResponseError) -> str:
     """Azure's own words in brackets: the status, its code, and its message without what looks like a key."""
     words = error.error.message if error.error else None
-    parts = (str(error.status_code), inner_code(error), _quote(words or ""))
+    parts = (str(error.status_code), _quote(inner_code(error)), _quote(words or ""))
     return f"({', '.join(part for part in parts if part)})"
 
 
 def _quote(text: str) -> str:
-    line = " ".join(_KEY_LIKE.sub("…", text).split())
+    # Azure quotes what others chose, such as names, and this goes to terminals.
+    printable = "".join(char if char.isprintable() else " " for char in _KEY_LIKE.sub("…", text))
+    line = " ".join(printable.split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 
