@@ -33,6 +33,7 @@ def azurite(log: Path | None = None) -> Iterator[str]:
             [shutil.which("node") or "node", PROGRAM, *FLAGS, *ports],
             env={**os.environ, "AZURITE_ACCOUNTS": f"stlocal:{key}"},
             stdout=output,
+            process_group=0,  # who interrupts a terminal still needs it while what is under way ends
         ) as process,
     ):
         try:
