@@ -90,7 +90,7 @@ class Hands:
                 "published key is untouched, and the next pass publishes the new one"
             )
         try:
-            await self._publish_new(members, slot, key)
+            await self._publish_new(members, slot, key, renewed=True)
         except RotationError:
             if not self._overwritten:
                 # So that the next pass publishes this key instead of making yet another one.
@@ -109,9 +109,9 @@ class Hands:
                 f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
             )
         self._step = _step(verdict, slot, key)
-        await self._publish_new(members, slot, key)
+        await self._publish_new(members, slot, key, renewed=False)
 
-    async def _publish_new(self, members: list[Publication], slot: Slot, key: Sensitive) -> None:
+    async def _publish_new(self, members: list[Publication], slot: Slot, key: Sensitive, *, renewed: bool) -> None:
         now = self._tools.clock.now()
         retire_at = policy.retirement(self._facts, now)
         urgent = policy.grace(self._facts) is not None
@@ -119,7 +119,8 @@ class Hands:
         def rotated(member: Publication, terms: Terms) -> Terms:
             noted = member.terms.state
             # Who had this key made asks again and has to find it done, whoever publishes it in the end.
-            made_by = noted.id if noted.staged_slot == slot and not self._request.insists else None
+            waited = not renewed and policy.staged_slot(self._facts, member) == slot
+            made_by = noted.id if waited and not self._request.insists else None
             state = State(
                 rotated_at=now,
                 id=made_by or self._request.mark or noted.id,
@@ -159,6 +160,8 @@ class Hands:
         def healed(member: Publication, terms: Terms) -> Terms:
             # A request that had put another slot's key here is undone; the key whose end was noted is gone.
             noted = member.terms.state if member.terms.active == slot else State()
+            if policy.staged_slot(self._facts, member) is None:
+                noted = noted.unstaged()
             return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
 
         self._step = _step(verdict, slot, key)
@@ -178,7 +181,9 @@ class Hands:
             retire_at = now + (retire_at - ahead.rotated_at)
 
         def aligned(_: Publication, terms: Terms) -> Terms:
-            state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at)
+            # What these secrets gave out until now has not been retired, whatever became of the slot before.
+            vacated = ahead.terms.state.retire_slot if retire_at else None
+            state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at, retire_slot=vacated)
             return replace(terms, active=slot, state=state)
 
         self._step = _step(verdict, slot, key)
@@ -250,7 +255,7 @@ class Hands:
             tags=tags.write(current.tags, terms),
             expires=self._tools.clock.now() + terms.validity,
             content_type=current.content_type,
-            replaces=current.version,
+            replaces=current,
         )
         await self._tools.vaults[member.ref.vault].publish(member.ref.name, draft, self._lease)
         self._note_write(current)

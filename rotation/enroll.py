@@ -99,7 +99,7 @@ class _Enrolment:
             tags=tags.write(found.tags if found else {}, terms),
             expires=now + terms.validity,
             content_type=found.content_type if found else _CONTENT_TYPES.get(form),
-            replaces=found.version if found else None,
+            replaces=found,
         )
         self._refuse_what_could_not_rotate(draft)
         verdict = Verdict(Action.PUBLISH, Reason.ENROLLED, self._because(found, holds, slot), slot, (self._ref,))

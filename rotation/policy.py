@@ -58,7 +58,7 @@ def with_suspects(facts: Facts) -> Request:
         return request
     published = {p.holds for p in facts.healthy} or {facts.active}
     # A staged key was made by us just now and seen by nobody: it cannot be the one that is meant.
-    meant = [(s, f) for s, f in facts.keys.items() if all(p.terms.state.staged_slot != s for p in facts.publications)]
+    meant = [(s, f) for s, f in facts.keys.items() if all(staged_slot(facts, p) != s for p in facts.publications)]
     roles = {Role.ACTIVE: (True,), Role.IDLE: (False,), Role.BOTH: (True, False)}[request.compromised]
     suspects = tuple(
         Suspect(slot, fingerprint, slot in published) for slot, fingerprint in meant if (slot in published) in roles
@@ -70,8 +70,19 @@ def grace(facts: Facts) -> timedelta | None:
     """How long the published key may live on once it is replaced, if it is compromised; else None."""
     if any(s.slot == facts.active for s in _pending(facts)):
         return facts.request.grace
-    noted = [p.terms.state.staged_grace for p in facts.publications if p.terms.state.staged_grace is not None]
-    return min(noted, default=None)
+    noted = [p.terms.state.staged_grace for p in facts.publications if staged_slot(facts, p)]
+    return min((grace for grace in noted if grace is not None), default=None)
+
+
+def staged_slot(facts: Facts, publication: Publication) -> Slot | None:
+    """The slot of the key that waits to be accepted, as noted with a publication.
+
+    A secret that was away while another one was published carries a note of a key that waits no more.
+    """
+    noted, states = publication.terms.state, [p.terms.state for p in facts.publications]
+    since = noted.staged_at
+    overtaken = any(s.staged_slot is None and since and s.rotated_at and since < s.rotated_at for s in states)
+    return None if overtaken else noted.staged_slot
 
 
 def retirement(facts: Facts, now: datetime) -> datetime | None:
@@ -89,7 +100,8 @@ def promised_until(facts: Facts) -> datetime:
     """
     published = max(p.secret.created for p in facts.publications)
     states = (p.terms.state for p in facts.publications)
-    retired = any(s.retire_slot == facts.idle and s.retire_at is None for s in states)
+    # One that has joined since, or was aligned, may have given the key out again.
+    retired = all(s.retire_slot == facts.idle and s.retire_at is None for s in states)
     return published if retired else published + facts.limits.overlap + SKEW
 
 
@@ -251,7 +263,7 @@ def split(facts: Facts, now: datetime) -> Verdict | None:
 
 def staged(facts: Facts, now: datetime) -> Verdict | None:
     """A key was regenerated earlier and waits to be accepted; regenerating again would start the wait anew."""
-    waiting = [p for p in facts.publications if p.terms.state.staged_slot == facts.idle]
+    waiting = [p for p in facts.publications if staged_slot(facts, p) == facts.idle]
     if not waiting or any(s.slot == facts.idle for s in _pending(facts)):
         return None
     since = waiting[0].terms.state.staged_at

@@ -28,8 +28,8 @@ class Draft:
     tags: Mapping[str, str]
     expires: datetime
     content_type: str | None = None
-    replaces: str | None = None
-    """The version that it was made from; None for a secret that did not exist."""
+    replaces: Secret | None = None
+    """The secret as it was when this was made from it; None for one that did not exist."""
 
 
 class Vault(Protocol):

@@ -7,8 +7,6 @@ import subprocess
 import traceback
 from typing import Any, Self
 
-import pytest
-
 HEARD: list[str] = []
 
 
@@ -21,6 +19,8 @@ def note(said: Any) -> Any:
 
 def listen() -> None:
     """Keep from now on what every process says to the test that started it, and every error that a test expects."""
+    import pytest  # noqa: PLC0415  programs that take notes run where it is not installed
+
     subprocess.Popen = _Process  # type: ignore[misc]  # also for subprocess.run
     end = pytest.RaisesExc.__exit__
 

@@ -92,7 +92,12 @@ class KeyVault:
             return None
         if (current.value, current.tags) == (draft.value, draft.tags):
             return current
-        if current.version != draft.replaces:
+        was = draft.replaces
+        if was is None or (was.version, was.tags, was.content_type) != (
+            current.version,
+            current.tags,
+            current.content_type,
+        ):
             raise ChangedMeanwhile(
                 f"{self.name}/{name} was changed by somebody else during the pass; the next pass looks again"
             )

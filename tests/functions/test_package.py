@@ -77,7 +77,8 @@ def bare(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         pytest.skip(OLD)
     place = tmp_path_factory.mktemp("bare")
     (place / "tests").mkdir()
-    (place / "tests/functions").symlink_to(ROOT / "tests/functions")
+    for needed in ("functions", "heard.py"):
+        (place / "tests" / needed).symlink_to(ROOT / "tests" / needed)
     platform = place / "platform.txt"
     platform.write_text("\n".join(PLATFORM.findall((ROOT / "tests/requirements.txt").read_text())))
     venv.create(place / "venv", symlinks=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.model import Action, Reason, Request, Role, Trigger
+from rotation.policy import SETTLING
 from rotation.report import Outcome, Report
 from simulator.client import ControlClient
 from tests.integration.engine import bench
@@ -67,11 +68,11 @@ async def test_where_a_probe_is_required_a_key_that_could_not_be_tried_is_staged
     assert ["key2"] == slots(simulator)
 
 
-@pytest.mark.parametrize(("later", "code"), [(timedelta(0), "staged"), (timedelta(minutes=11), None)])
+@pytest.mark.parametrize(("later", "code"), [(timedelta(0), "staged"), (SETTLING, None)])
 async def test_a_key_that_was_refused_moments_ago_is_not_published_untried(
     simulator: ControlClient, later: timedelta, code: str | None
 ) -> None:
-    """What is listed may still be the key before it; after ten minutes a data plane out of reach is only that."""
+    """What is listed may still be the key before it; later a data plane out of reach is only that."""
     estate = one_account("storage")
     simulator.reset(estate)
     refusing = simulator.fault(host="blob", status=403, code="AuthenticationFailed")

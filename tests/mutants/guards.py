@@ -339,7 +339,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a write is repeated only over what it was to replace",
         "rotation/cloud/vault.py",
-        "if current.version != draft.replaces:",
+        "if was is None or (was.version, was.tags, was.content_type) != (",
         "if False:",
         f"{ADAPTERS} {ROTATION}",
     ),

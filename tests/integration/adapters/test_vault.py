@@ -163,7 +163,7 @@ async def test_an_older_version_is_not_taken_for_the_new_one(vault: KeyVault, si
     """Reading back finds what was there before, which has the same value but other tags."""
     old = await vault.publish("some-key", draft(state="old"), HELD)
     simulator.fault(method="PUT", when="before", times=1, cut=True)
-    written = await vault.publish("some-key", replace(draft(state="new"), replaces=old.version), HELD)
+    written = await vault.publish("some-key", replace(draft(state="new"), replaces=old), HELD)
 
     assert "new" == written.tags["state"]
     assert 2 == await versions(vault, "some-key")
@@ -196,7 +196,7 @@ async def test_what_somebody_else_wrote_between_two_attempts_stays(
     vault._clock = Elsewhere(clock, lambda: vault.publish("some-key", draft("theirs"), HELD))
 
     with pytest.raises(ChangedMeanwhile, match="kv-one/some-key"):
-        await vault.publish("some-key", replace(draft("ours"), replaces=old.version), HELD)
+        await vault.publish("some-key", replace(draft("ours"), replaces=old), HELD)
     assert Sensitive("theirs") == (await vault.read("some-key")).value
 
 

@@ -1,0 +1,100 @@
+"""Stories over days, in which secrets come, go and are edited while keys rotate."""
+
+import asyncio
+from datetime import timedelta
+
+from rotation.enroll import enroll
+from rotation.model import Action, Request, Role, SecretRef, Trigger
+from simulator.client import ControlClient
+from tests.integration.engine import Bench, bench
+from tests.integration.estates import one_account, publication
+
+DAY = timedelta(days=1)
+
+
+def later(work: Bench, simulator: ControlClient, since: timedelta) -> None:
+    """Let this much time pass since the beginning, by every clock."""
+    work.clock.ahead = since
+    simulator.behave(clock_offset=since.total_seconds())
+
+
+def regenerated(simulator: ControlClient) -> int:
+    """How many keys were made."""
+    return sum(slot["regenerated"] for slot in simulator.account("stone")["slots"].values())
+
+
+def published(simulator: ControlClient) -> set[str]:
+    """The fingerprints of the keys in the secrets that are there."""
+    keys = {told["secret"]: told for told in simulator.history() if "secret" in told}
+    return {told["key"] for told in keys.values() if not told["deleted"]}
+
+
+async def test_a_secret_that_was_away_does_not_bring_a_leaked_key_back(simulator: ControlClient) -> None:
+    """S2: it carries the note of a key that was staged then, has been published and has leaked since."""
+    estate = one_account("storage", 2)
+    simulator.reset(estate)
+    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT0S") as work:
+        refusing = simulator.fault(host="blob", status=403, code="AuthenticationFailed")
+        await work.rotate()
+        simulator.lift(refusing)
+        simulator.change_secret("kv-one", "secret-1", deleted=True)
+        later(work, simulator, DAY / 24)
+        await work.rotate()
+        (leaked,) = published(simulator)
+
+        later(work, simulator, 5 * DAY)
+        emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+        await work.rotate(emergency)
+        simulator.change_secret("kv-one", "secret-1", deleted=False)
+        later(work, simulator, 5 * DAY + timedelta(minutes=5))
+        await work.rotate()
+        recovered = published(simulator)
+        later(work, simulator, 5 * DAY + timedelta(hours=1))
+        await work.rotate()
+
+    assert leaked not in recovered
+    assert leaked not in {key["fingerprint"] for key in simulator.account("stone")["slots"].values()}
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
+
+
+async def test_s2_who_joins_after_a_retirement_has_the_whole_overlap(simulator: ControlClient) -> None:
+    """The idle key was retired long ago and nobody had it, until a secret that held it was enrolled."""
+    estate = one_account("storage")
+    estate["vaults"][0]["secrets"][0]["tags"]["rotation-policy"] = "retire-after=P2D"
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        await work.rotate()
+        later(work, simulator, 3 * DAY)
+        (retired,) = (await work.rotate()).outcomes
+        later(work, simulator, 59.5 * DAY)
+        mine = publication("storage", "mine", "key", slot="key1", created="PT0S", expires=None)
+        simulator.add_secret("kv-one", **mine)
+        simulator.change_secret("kv-one", "mine", tags=dict.fromkeys(mine["tags"]))
+        survey = await work.survey()
+        await enroll(SecretRef("kv-one", "mine"), survey.groups[0].account, work.tools, survey)
+        before = regenerated(simulator)
+        later(work, simulator, 60.2 * DAY)
+        await work.rotate()
+        promised = regenerated(simulator)
+        later(work, simulator, 62 * DAY)
+        await work.rotate()
+
+    assert [Action.RETIRE] == [step.action for step in retired.steps]
+    assert (before, before + 1) == (promised, regenerated(simulator))
+
+
+async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:
+    """The second attempt would write the tags that were read before the first."""
+    estate = one_account("storage")
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        refused = simulator.fault(method="PUT", path="^/secrets/.", status=429, retry_after=2, times=1)
+        rotating = asyncio.create_task(work.rotate())
+        assert await asyncio.to_thread(simulator.hits, refused, 20)
+        simulator.change_secret("kv-one", "secret-0", tags={"owner": "team-two", "rotation-policy": "paused=true"})
+        (outcome,) = (await rotating).outcomes
+
+    assert "changed-meanwhile" == (outcome.error and outcome.error.code)
+    *_, last = [told for told in simulator.history() if "secret" in told]
+    assert ("team-two", "paused=true") == (last["tags"]["owner"], last["tags"]["rotation-policy"])
+    assert [("key1", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
