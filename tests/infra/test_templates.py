@@ -196,6 +196,16 @@ def test_the_app_is_itself_to_storage_and_telemetry() -> None:
     assert "identityId" == storage["authentication"]["userAssignedIdentityResourceId"]
 
 
+def test_no_password_publishes_code() -> None:
+    """Whoever could read the app's publishing profile could replace what rotates."""
+    policies = json.loads((INFRA / "modules/publishing.json").read_text())["resources"]
+    assert {("[concat(parameters('app'), '/scm')]", False), ("[concat(parameters('app'), '/ftp')]", False)} == {
+        (policy["name"], policy["properties"]["allow"]) for policy in policies
+    }
+    assert {"Microsoft.Web/sites/basicPublishingCredentialsPolicies"} == {policy["type"] for policy in policies}
+    assert {"app": "app.name"} == read("modules/host").modules["publishing"].given
+
+
 def test_the_private_network_has_a_name_and_an_endpoint_for_each_service() -> None:
     """Blob, queue and vaults: a zone that is linked, an endpoint in its subnet, and a record between the two."""
     network = read("modules/network")
