@@ -127,7 +127,7 @@ module roles 'modules/roles.bicep' = {
   name: 'rotation-roles-${token}'
   params: {
     token: token
-    subscriptionIds: union([subscriptionId], map(concat(vaults, accounts), id => split(id, '/')[2]))
+    subscriptionIds: union([toLower(subscriptionId)], map(concat(vaults, accounts), id => toLower(split(id, '/')[2])))
   }
 }
 
@@ -210,7 +210,7 @@ module host 'modules/host.bicep' = {
     pythonVersion: pythonVersion
     signInClientId: signInClientId
     signInPrincipals: signInPrincipals
-    vaults: join(map(vaults, id => last(split(id, '/'))), ',')
+    vaults: join(map(vaults, id => split(id, '/')[8]), ',')
     accounts: empty(allowedAccounts) ? join(accounts, ',') : allowedAccounts
     schedule: schedule
     auditSchedule: auditSchedule
@@ -256,7 +256,7 @@ output SERVICE_ROTATION_NAME string = names.app
 output SERVICE_ROTATION_URI string = host.outputs.uri
 output SERVICE_ROTATION_PRINCIPAL_ID string = identity.outputs.principalId
 output SERVICE_ROTATION_ID string = host.outputs.id
-output ROTATION_VAULTS string = join(map(vaults, id => last(split(id, '/'))), ',')
+output ROTATION_VAULTS string = join(map(vaults, id => split(id, '/')[8]), ',')
 output ROTATION_LEASES string = storage.outputs.leases
 output EVENT_ROUTE string = eventRoute
 output EVENT_TOPIC_IDS string = events.outputs.topicIds

@@ -53,6 +53,21 @@ def ignored(function: str, because: str, **more: object) -> None:
     event("ignored", function=function, because=because, **more)
 
 
+def queued(function: str, standing: Standing, **more: object) -> None:
+    """Tell that an account is put into the queue; whether anybody takes it out is told by its attempt."""
+    secrets = standing.secrets
+    event(
+        "queued",
+        function=function,
+        account=str(standing.facts.account),
+        vaults=sorted({ref.vault for ref in secrets}),
+        secrets=[str(ref) for ref in secrets],
+        reason=standing.verdict.reason,
+        due=standing.due,
+        **more,
+    )
+
+
 def listed(function: str, fields: Mapping[str, object], problems: Mapping[str, RotationError]) -> None:
     """Tell what a sweep or an audit found, and which vaults could not be listed."""
     for vault, error in sorted(problems.items()):

@@ -155,8 +155,12 @@ class Triggers:
             at_rest = len(rest)
         for stray in survey.strays:
             telemetry.attempt(function, stray)
+        unseen = tuple(sorted(survey.problems))
+        for standing in standings(groups, engine.world.tools, unseen):
+            telemetry.queued(function, standing, days_left=_days_left(standing, started))
         fields = {
             "vaults": sorted(engine.world.tools.vaults),
+            "unseen": unseen,
             "accounts": len(survey.groups),
             "queued": len(groups),
             "at_rest": at_rest,

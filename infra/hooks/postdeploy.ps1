@@ -18,6 +18,13 @@ if (-not $env:EVENT_TOPIC_IDS) {
     exit 0
 }
 
+az account show --subscription $env:AZURE_SUBSCRIPTION_ID --output none 2>$null
+if ($LASTEXITCODE -ne 0) {
+    [Console]::Error.WriteLine("events: the Azure CLI is not signed in, or does not see the subscription $env:AZURE_SUBSCRIPTION_ID.")
+    [Console]::Error.WriteLine('events: run az login, then this again: azd hooks run postdeploy')
+    exit 1
+}
+
 $attempts = if ($env:EVENT_ATTEMPTS) { [int]$env:EVENT_ATTEMPTS } else { 60 }
 $pause = if ($env:EVENT_PAUSE) { [int]$env:EVENT_PAUSE } else { 10 }
 while ($true) {
@@ -27,7 +34,7 @@ while ($true) {
     $attempts -= 1
     if ($attempts -le 0) {
         [Console]::Error.WriteLine("events: Azure does not list the function near_expiry of $env:SERVICE_ROTATION_NAME.")
-        [Console]::Error.WriteLine('events: is the Azure CLI signed in (az login)? Then run this again: azd hooks run postdeploy')
+        [Console]::Error.WriteLine('events: is the code deployed (azd deploy)? Then run this again: azd hooks run postdeploy')
         exit 1
     }
     Write-Output 'events: waiting until Azure lists the function near_expiry'

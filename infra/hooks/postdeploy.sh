@@ -14,13 +14,19 @@ if [ -z "${EVENT_TOPIC_IDS:-}" ]; then
     exit 0
 fi
 
+if ! az account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none 2>/dev/null; then
+    echo "events: the Azure CLI is not signed in, or does not see the subscription $AZURE_SUBSCRIPTION_ID." >&2
+    echo "events: run az login, then this again: azd hooks run postdeploy" >&2
+    exit 1
+fi
+
 attempts="${EVENT_ATTEMPTS:-60}"
 until az functionapp function show --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" --name "$SERVICE_ROTATION_NAME" \
     --function-name near_expiry --output none 2>/dev/null; do
     attempts=$((attempts - 1))
     if [ "$attempts" -le 0 ]; then
         echo "events: Azure does not list the function near_expiry of $SERVICE_ROTATION_NAME." >&2
-        echo "events: is the Azure CLI signed in (az login)? Then run this again: azd hooks run postdeploy" >&2
+        echo "events: is the code deployed (azd deploy)? Then run this again: azd hooks run postdeploy" >&2
         exit 1
     fi
     echo "events: waiting until Azure lists the function near_expiry"

@@ -30,7 +30,7 @@ var rules = [
     severity: 1
     every: 'PT1H'
     window: 'P1D'
-    // An account at rest is looked at once a day; its last look must be in sight at any time.
+    // An account at rest is queued once a day, by the audit; the last time must be in sight at any time.
     range: 'P2D'
     operator: 'GreaterThan'
     threshold: 0
@@ -38,7 +38,7 @@ var rules = [
   }
   {
     name: 'rotation-stopped'
-    says: 'Key rotation: no sweep has ended for a day'
+    says: 'Key rotation: no sweep has seen every vault for a day'
     query: loadTextContent('../queries/rotation-stopped.kql')
     severity: 0
     every: 'PT1H'

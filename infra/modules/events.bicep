@@ -72,6 +72,7 @@ module senders 'sender.bicep' = [
     params: {
       storageName: split(storageId, '/')[8]
       principalId: watched[i].outputs.principalId
+      route: route
       topicId: topics[i].id
     }
   }

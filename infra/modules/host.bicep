@@ -27,6 +27,8 @@ param probe string
 param probeTimeout string
 param concurrency string
 
+var signsIn = !empty(signInClientId)
+
 resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
   name: storageName
 }
@@ -119,27 +121,27 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// Beside the function keys, not in place of them.
-resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClientId)) {
+// Beside the function keys, not in place of them. Without a client it is deployed too: else nothing would turn it off.
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'authsettingsV2'
   properties: {
-    platform: { enabled: true }
+    platform: { enabled: signsIn }
     globalValidation: {
-      requireAuthentication: true
-      unauthenticatedClientAction: 'Return401'
+      requireAuthentication: signsIn
+      unauthenticatedClientAction: signsIn ? 'Return401' : 'AllowAnonymous'
       // Event Grid has a key of its own for this path, and no token.
       excludedPaths: ['/runtime/webhooks/eventgrid', '/runtime/webhooks/EventGrid']
     }
     identityProviders: {
       azureActiveDirectory: {
-        enabled: true
+        enabled: signsIn
         registration: {
-          clientId: signInClientId
+          clientId: signsIn ? signInClientId : null
           openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
         }
         validation: {
-          allowedAudiences: [signInClientId, 'api://${signInClientId}']
+          allowedAudiences: signsIn ? [signInClientId, 'api://${signInClientId}'] : []
           defaultAuthorizationPolicy: {
             allowedPrincipals: empty(signInPrincipals)
               ? null
@@ -152,6 +154,13 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(signInClien
       tokenStore: { enabled: false }
     }
   }
+}
+
+// Code comes with a sign-in, and never with the app's publishing password.
+// An ARM template, as its type is not among those that the files here are checked against.
+module publishing 'publishing.json' = {
+  name: 'rotation-publishing'
+  params: { app: app.name }
 }
 
 output id string = app.id

@@ -1,6 +1,9 @@
-// What a system topic may do in the host storage: fill the queue, and write dead letters.
+// What a system topic may do in the host storage: write dead letters and, on the route through the queue, fill that.
 param storageName string
 param principalId string
+
+@allowed(['function', 'queue'])
+param route string
 
 @description('The system topic, which gives the assignments their names.')
 param topicId string
@@ -30,7 +33,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
   }
 }
 
-resource sends 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource sends 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (route == 'queue') {
   name: guid(storage::queues::work.id, topicId, roles.queueDataMessageSender)
   scope: storage::queues::work
   properties: {

@@ -1,4 +1,5 @@
 // What is watched on the system topic of a vault even when the app is dead.
+// Event Grid knows only versions that were made after the subscription.
 
 @description('The system topic, in this resource group; it needs a system-assigned identity.')
 param topicName string

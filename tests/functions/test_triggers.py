@@ -54,6 +54,34 @@ async def test_a_sweep_asks_for_what_is_due_and_reads_no_value(
     assert {"/secrets"} == {entry["path"].rstrip("/") for entry in simulator.journal() if not entry["sign_in"]}
     (event,) = told(caplog, "sweep")
     assert (1, 1, past_due) == (event["accounts"], event["queued"], event["late"])
+    assert "unseen" not in event
+
+
+async def test_a_sweep_tells_what_it_queues(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An alert sees what is overdue although no worker ever takes the message."""
+    simulator.reset(estate(publications=3))
+    await app.timer("sweep")
+
+    (event,) = told(caplog, "queued")
+    assert ("sweep", "due", 14) == (event["function"], event["reason"], event["days_left"])
+    assert event["account"].endswith("/stone")
+    assert (["kv-one", "kv-two"], 3) == (event["vaults"], len(event["secrets"]))
+    assert datetime.fromisoformat(event["due"]) < SystemClock().now()
+    assert [] == told(caplog, "attempt")
+
+
+async def test_an_audit_tells_when_a_fresh_account_is_due(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So that an alert that was right yesterday ends today."""
+    simulator.reset(estate(created="P5D", expires="P85D"))
+    await app.timer("audit")
+
+    (event,) = told(caplog, "queued")
+    assert ("audit", "fresh") == (event["function"], event["reason"])
+    assert datetime.fromisoformat(event["due"]) > SystemClock().now()
 
 
 async def test_a_sweep_leaves_fresh_accounts_alone(app: App, simulator: ControlClient) -> None:
@@ -80,6 +108,7 @@ async def test_a_sweep_over_a_broken_vault_still_sees_the_other(
 
     assert done.error is None
     assert ["kv-two"] == [event["vault"] for event in told(caplog, "failed")]
+    assert [["kv-two"]] == [event["unseen"] for event in told(caplog, "sweep")]
 
 
 @SCHEMAS

@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 import yaml
 
 from rotation.settings import LEASE_CONTAINER, SETTINGS
@@ -108,6 +109,34 @@ def test_sign_in_leaves_event_grid_in() -> None:
     assert "/runtime/webhooks/eventgrid" in config["properties"]["globalValidation"]["excludedPaths"]
 
 
+def test_sign_in_is_asked_for_and_turned_off_again() -> None:
+    """It is deployed without a client as well: a deployment takes nothing away that it does not mention."""
+    host = read("modules/host")
+    (config,) = host.made("Microsoft.Web/sites/config")
+    assert "!empty(signInClientId)" == host.variables["signsIn"]
+    assert "resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {" in host.text
+    assert {"enabled": "signsIn"} == config["properties"]["platform"]
+    assert "signsIn" == config["properties"]["globalValidation"]["requireAuthentication"]
+    assert (
+        "signsIn ? 'Return401' : 'AllowAnonymous'"
+        == (config["properties"]["globalValidation"]["unauthenticatedClientAction"])
+    )
+    assert "signsIn" == config["properties"]["identityProviders"]["azureActiveDirectory"]["enabled"]
+
+
+def test_azd_is_new_enough() -> None:
+    """An older one deploys what .funcignore names."""
+    told = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    assert {"azd": ">= 1.20.0"} == told["requiredVersions"]
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".funcignore"])
+def test_what_operators_leave_lying_about_goes_nowhere(name: str) -> None:
+    """Manifests, variables, and the environments of azd."""
+    ignored = {line.rstrip("/") for line in (ROOT / name).read_text().splitlines()}
+    assert {"*.csv", "*.env", ".azure"} <= ignored
+
+
 def test_azd_finds_the_app_that_the_template_made() -> None:
     """The tag is the name of the service, and its output is named after it."""
     services = yaml.safe_load((ROOT / "azure.yaml").read_text())["services"]
@@ -164,4 +193,5 @@ def test_the_pipeline_runs_what_a_contributor_runs() -> None:
     targets = set(re.findall(r"^make ([\w-]+)", "\n".join(steps), re.MULTILINE))
 
     assert ".ci/run" in steps
+    assert {"infra/hooks/*.sh", "infra/hooks/*.ps1"} == set(re.findall(r"infra/hooks/[\w.*]+", "\n".join(steps)))
     assert targets <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

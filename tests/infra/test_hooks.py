@@ -14,6 +14,7 @@ SHELLS = {"sh": "sh", "pwsh": "ps1"}
 AZ = """#!/bin/sh
 echo "$*" >> "$AZ_LOG"
 case "$*" in
+"account show"*) [ "${AZ_SIGNED_IN:-yes}" = yes ] ;;
 "functionapp function show"*) [ "$(grep -c 'function show' "$AZ_LOG")" -ge "$AZ_LISTED_AT" ] ;;
 *) exit "${AZ_FAILS:-0}" ;;
 esac
@@ -98,7 +99,16 @@ def test_a_function_that_never_comes_is_told_with_the_way_out(hook: Hook) -> Non
 
     assert 1 == code
     assert "azd hooks run postdeploy" in said
-    assert 5 == len(calls)
+    assert ["account", *["functionapp"] * 5] == [call.partition(" ")[0] for call in calls]
+
+
+def test_without_a_sign_in_it_says_so_at_once(hook: Hook) -> None:
+    """Azd has a sign-in of its own, so that this is the usual mistake; ten minutes of waiting would not mend it."""
+    code, said, calls = hook(AZ_SIGNED_IN="no")
+
+    assert 1 == code
+    assert "az login" in said
+    assert ["account show --subscription sub --output none"] == calls
 
 
 def test_a_deployment_that_fails_fails_the_hook(hook: Hook) -> None:

@@ -1,7 +1,10 @@
 """docs/operations.md has a section for whatever may wake somebody, by the name under which it does."""
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 from rotation.errors import NeedsOperator
 from rotation.model import Action, Reason
@@ -10,6 +13,13 @@ from tests.unit.test_errors import NAMED
 from tests.unit.test_policy import CASES
 
 PAGE = (ROOT / "docs/operations.md").read_text()
+AZD = """#!/bin/sh
+case "$*" in
+"env get-values") printf 'DEMO="false"\\nROTATION_ACCOUNT_IDS="/old-1,/old-2"\\n' ;;
+*) echo "$*" ;;
+esac
+"""
+"""An azd that has two accounts in its environment, and says what it is told to do."""
 CHAPTERS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 
 
@@ -74,6 +84,30 @@ def test_what_the_page_reads_from_azd_is_put_out() -> None:
     read_back = set(re.findall(r"azd env get-value (\w+)", PAGE))
     assert read_back
     assert read_back <= read("main").outputs.keys()
+
+
+def test_repairs_deploy_what_has_not_changed() -> None:
+    """Azd skips a deployment whose template and parameters are the last one's, unless told not to."""
+    lines = [line for line in PAGE.splitlines() if "azd provision" in line]
+    changed = re.compile(r"--no-state|--preview|azd env set|ROTATION_\w+_IDS")
+    assert sum("--no-state" in line for line in lines) >= 4
+    assert [] == [line for line in lines if not changed.search(line)]
+
+
+def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
+    """The lines of the page, run by a shell: ids that were there before, those of the manifest, and each once."""
+    lines = PAGE[PAGE.index("$ ids()") :].splitlines()[:2]
+    commands = "\n".join(line.removeprefix("$ ") for line in lines)
+    azd = tmp_path / "azd"
+    azd.write_text(AZD)
+    azd.chmod(0o755)
+    (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\nkv/c,/old-2\nkv/d,/new\n")
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(  # noqa: S603  lines of our own page
+        ("/bin/sh", "-ec", commands), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ["env set ROTATION_ACCOUNT_IDS /new,/old-1,/old-2", "provision"] == done.stdout.splitlines()
 
 
 def test_anchors_lead_somewhere() -> None:

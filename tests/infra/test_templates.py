@@ -110,6 +110,138 @@ def test_no_role_reaches_a_group_or_subscription() -> None:
     assert {"ServicePrincipal"} == {body["properties"]["principalType"] for body in assigned}
 
 
+def test_each_role_is_assigned_where_it_is_needed() -> None:
+    """By role: the resource, queue or container that it opens."""
+    scopes = {
+        (file.path.stem, found.group("role")): body["scope"]
+        for file in every()
+        for body in file.made("Microsoft.Authorization/roleAssignments")
+        if (found := re.fullmatch(r"guid\([\w:.]+, \w+, (?P<role>[\w.]+)\)", body["name"]))
+        and file.path.stem != "target"
+    }
+
+    assert {
+        ("monitoring", "metricsPublisher"): "component",
+        ("sender", "roles.queueDataMessageSender"): "storage::queues::work",
+        ("sender", "roles.blobDataContributor"): "storage::blobs::deadLetters",
+        ("storage", "role.value"): "storage",
+    } == scopes
+
+
+def test_each_target_is_given_the_role_of_its_kind() -> None:
+    """On itself, and only where it is of that kind."""
+    text = read("modules/target").text
+    granted = {resource.symbol: resource.body["scope"] for resource in read("modules/target").resources}
+    kinds = re.findall(r"resource (\w+) 'Microsoft.Authorization/\w+@[\d-]+' = if \(kind == '(\w+)'\)", text)
+
+    assert {"onVault": "vault", "onBatch": "batch", "onStorage": "storage", "onPubSub": "pubSub"} == granted
+    assert {
+        "onVault": "vaults",
+        "onBatch": "batchaccounts",
+        "onStorage": "storageaccounts",
+        "onPubSub": "webpubsub",
+    } == (dict(kinds))
+    for symbol, kind in {
+        "vault": "KeyVault/vaults",
+        "batch": "Batch/batchAccounts",
+        "storage": "Storage/storageAccounts",
+        "pubSub": "SignalRService/webPubSub",
+    }.items():
+        assert re.search(rf"resource {symbol} 'Microsoft\.{kind}@[\d-]+' existing = {{\n  name: name\n}}", text)
+
+
+def test_topics_write_into_the_queue_only_where_events_go_through_it() -> None:
+    """And into the container of dead letters at any time."""
+    text = read("modules/sender").text
+    assert ["sends"] == re.findall(r"resource (\w+) '[^']+' = if \(route == 'queue'\) {", text)
+    assert "resource work 'queues' existing = {\n      name: 'rotation-work'" in text
+    assert "resource deadLetters 'containers' existing = {\n      name: 'event-dead-letters'" in text
+
+
+def test_topics_have_an_identity() -> None:
+    """With which they open the host storage, that no key opens."""
+    (topic,) = read("modules/topic").made("Microsoft.EventGrid/systemTopics")
+    assert {"type": "SystemAssigned"} == topic["identity"]
+    assert {"source": "vaultId", "topicType": "Microsoft.KeyVault.vaults"} == topic["properties"]
+
+
+def test_events_take_the_route_that_was_chosen() -> None:
+    """One of the two destinations, and dead letters in both cases."""
+    (expiry,) = read("modules/subscription").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    properties = expiry["properties"]
+    straight, queued = properties["destination"], properties["deliveryWithResourceIdentity"]
+    assert re.fullmatch(r"route == 'function'\s+\? {\s+endpointType: 'AzureFunction'.*}\s+: null", straight, re.DOTALL)
+    assert re.fullmatch(
+        r"route == 'queue'\s+\? {\s+identity: { type: 'SystemAssigned' }.*endpointType: 'StorageQueue'.*}\s+: null",
+        queued,
+        re.DOTALL,
+    )
+    assert "queueMessageTimeToLiveInSeconds: 604800" in queued
+    assert {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440} == properties["retryPolicy"]
+    dead = properties["deadLetterWithResourceIdentity"]
+    assert {"type": "SystemAssigned"} == dead["identity"]
+    assert "storageId" == dead["deadLetterDestination"]["properties"]["resourceId"]
+
+
+def test_the_app_is_itself_to_storage_and_telemetry() -> None:
+    """By the identity that was made for it; without its id the platform looks for another."""
+    (app,) = read("modules/host").made("Microsoft.Web/sites")
+    settings = {entry["name"]: entry["value"] for entry in app["properties"]["siteConfig"]["appSettings"]}
+    assert {
+        "AzureWebJobsStorage__clientId": "identityClientId",
+        "AZURE_CLIENT_ID": "identityClientId",
+        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "'ClientId=${identityClientId};Authorization=AAD'",
+    }.items() <= settings.items()
+    storage = app["properties"]["functionAppConfig"]["deployment"]["storage"]
+    assert "identityId" == storage["authentication"]["userAssignedIdentityResourceId"]
+
+
+def test_no_password_publishes_code() -> None:
+    """Whoever could read the app's publishing profile could replace what rotates."""
+    policies = json.loads((INFRA / "modules/publishing.json").read_text())["resources"]
+    assert {("[concat(parameters('app'), '/scm')]", False), ("[concat(parameters('app'), '/ftp')]", False)} == {
+        (policy["name"], policy["properties"]["allow"]) for policy in policies
+    }
+    assert {"Microsoft.Web/sites/basicPublishingCredentialsPolicies"} == {policy["type"] for policy in policies}
+    assert {"app": "app.name"} == read("modules/host").modules["publishing"].given
+
+
+def test_the_private_network_has_a_name_and_an_endpoint_for_each_service() -> None:
+    """Blob, queue and vaults: a zone that is linked, an endpoint in its subnet, and a record between the two."""
+    network = read("modules/network")
+    assert {
+        "blob": "'privatelink.blob.${environment().suffixes.storage}'",
+        "queue": "'privatelink.queue.${environment().suffixes.storage}'",
+        "vault": "'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'",
+    } == network.variables["zoneNames"]
+    services = "".join(str(network.variables["services"]).split())
+    assert (
+        "concat([{group:'blob',id:storageId}{group:'queue',id:storageId}],map(vaultIds,id=>{group:'vault',id:id}))"
+        == (services)
+    )
+    (endpoint,) = network.made("Microsoft.Network/privateEndpoints")
+    assert {"id": "'${network.id}/subnets/endpoints'"} == endpoint["properties"]["subnet"]
+    assert [
+        {"name": "service.group", "properties": {"privateLinkServiceId": "service.id", "groupIds": ["service.group"]}}
+    ] == endpoint["properties"]["privateLinkServiceConnections"]
+    (record,) = network.made("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    (config,) = record["properties"]["privateDnsZoneConfigs"]
+    assert (
+        "resourceId('Microsoft.Network/privateDnsZones', zoneNames[services[i].group])"
+        == (config["properties"]["privateDnsZoneId"])
+    )
+    assert ("endpoints[i]", "[zones, links]") == (record["parent"], str(record["dependsOn"]).replace("'", ""))
+    (link,) = network.made("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    assert ("zones[i]", {"id": "network.id"}) == (link["parent"], link["properties"]["virtualNetwork"])
+    (made,) = network.made("Microsoft.Network/virtualNetworks")
+    app, endpoints = made["properties"]["subnets"]
+    assert ("app", "endpoints") == (app["name"], endpoints["name"])
+    assert "Microsoft.App/environments" == app["properties"]["delegations"][0]["properties"]["serviceName"]
+    assert "extensionResourceId(group.id, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')" in (
+        read("main").text
+    )
+
+
 def test_no_key_is_in_an_output() -> None:
     """Outputs stand in the history of deployments; only the demo reads keys at all, to put them into its vault."""
     assert {"demo"} == {file.path.stem for file in every() if SENDING.search(file.text)}
