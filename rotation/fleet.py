@@ -135,17 +135,22 @@ class Fleet:
         """Hand over each managed secret; tells those that name no account, and the vaults that cannot be listed."""
         strays: list[Outcome] = []
         problems: dict[str, RotationError] = {}
+        places = asyncio.Semaphore(self._concurrency)
 
         async def look(vault: Vault) -> None:
             try:
-                async for secret in vault.list():
-                    if tags.managed(secret.tags):
-                        try:
-                            take(secret)
-                        except tags.TagError as error:
-                            strays.append(_stray(secret, error))
+                async with places:
+                    async for secret in vault.list():
+                        if tags.managed(secret.tags):
+                            file(secret)
             except RotationError as error:
                 problems[vault.name] = error
+
+        def file(secret: Secret) -> None:
+            try:
+                take(secret)
+            except tags.TagError as error:
+                strays.append(_stray(secret, error))
 
         await all_tried(*(look(vault) for vault in self._tools.vaults.values()))
         return tuple(sorted(strays, key=lambda o: o.secrets)), problems
