@@ -7,6 +7,7 @@ import typing
 import azure.functions as func
 
 from rotation.containment import contained
+from rotation.tracing import traced
 
 if typing.TYPE_CHECKING:
     from rotation.replies import Reply
@@ -37,6 +38,7 @@ def triggers() -> "Triggers":
 @app.timer_trigger(arg_name="timer", schedule="%ROTATION_SCHEDULE%", run_on_startup=False)
 @app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
 @contained
+@traced
 async def sweep(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> None:  # noqa: UP006  see above
     """Put every account that has something to do on the queue."""
     work.set(await triggers().sweep(late=timer.past_due))
@@ -45,6 +47,7 @@ async def sweep(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> N
 @app.timer_trigger(arg_name="timer", schedule="%ROTATION_AUDIT_SCHEDULE%", run_on_startup=False)
 @app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
 @contained
+@traced
 async def audit(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> None:  # noqa: UP006  see above
     """Put every account on the queue, for a full look."""
     work.set(await triggers().audit(late=timer.past_due))
@@ -53,6 +56,7 @@ async def audit(timer: func.TimerRequest, work: func.Out[typing.List[str]]) -> N
 @app.event_grid_trigger(arg_name="event")
 @app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
 @contained
+@traced
 async def near_expiry(event: func.EventGridEvent, work: func.Out[str]) -> None:
     """Put the account of a secret that is about to expire on the queue."""
     if message := await triggers().near_expiry(_content(event)):
@@ -61,6 +65,7 @@ async def near_expiry(event: func.EventGridEvent, work: func.Out[str]) -> None:
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 @contained
+@traced
 async def rotate_account(message: func.QueueMessage) -> None:
     """Work on one account; what waiting may help is raised, so that the queue delivers it again."""
     await triggers().rotate_account(message.get_body(), message.dequeue_count)
@@ -69,9 +74,10 @@ async def rotate_account(message: func.QueueMessage) -> None:
 @app.route(route="rotate/{vault}/{secret}", methods=["POST"])
 @app.queue_output(arg_name="work", queue_name=QUEUE, connection=STORAGE)
 @contained
+@traced
 async def rotate_now(req: func.HttpRequest, work: func.Out[str]) -> func.HttpResponse:
     """Rotate the account of one secret while the caller waits."""
-    reply = await triggers().rotate_now(req.route_params, req.get_body())
+    reply = await triggers().rotate_now(req.route_params, req.params, req.get_body())
     if reply.message:
         work.set(reply.message)
     return _response(reply)
@@ -79,6 +85,7 @@ async def rotate_now(req: func.HttpRequest, work: func.Out[str]) -> func.HttpRes
 
 @app.route(route="status", methods=["GET"])
 @contained
+@traced
 async def status(req: func.HttpRequest) -> func.HttpResponse:
     """Say how the accounts stand."""
     return _response(await triggers().status(req.params))

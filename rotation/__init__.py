@@ -9,6 +9,7 @@
     tags        the only memory: what is known of a publication stands in its tags
     ports       what all this needs of the world; `cloud` and `providers` are Azure behind it
     report      what came of it
+    tracing     tells what is done as spans, where somebody collects them
     triggers    what the Functions app does when a timer, an event, a message or a caller starts it
 
 Start reading at `rotate.py`, then `policy.py`.

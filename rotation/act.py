@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import ChangedMeanwhile, NotYetTrue, RotationError, Staged
+from rotation.errors import ChangedMeanwhile, NotFound, NotYetTrue, RotationError, SecretDeleted, Staged
 from rotation.formats import recognise, rekey
 from rotation.model import (
     Action,
@@ -117,9 +117,12 @@ class Hands:
         urgent = policy.grace(self._facts) is not None
 
         def rotated(member: Publication, terms: Terms) -> Terms:
+            noted = member.terms.state
+            # Who had this key made asks again and has to find it done, whoever publishes it in the end.
+            made_by = noted.id if noted.staged_slot == slot and not self._request.insists else None
             state = State(
                 rotated_at=now,
-                id=self._request.mark or member.terms.state.id,
+                id=made_by or self._request.mark or noted.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
@@ -162,7 +165,13 @@ class Hands:
         await self._publish(lost, key, healed)
 
     async def _align(self, verdict: Verdict, behind: list[Publication]) -> None:
-        slot, ahead, now = self._facts.active, self._facts.latest, self._tools.clock.now()
+        slot, ahead = self._facts.active, self._facts.latest
+        key = self._seen.keys[slot]
+        if not await self._accepted(key):
+            raise NotYetTrue(
+                f"{self._name}: the key of {slot} in {ahead.ref} is not accepted yet; the next pass asks again"
+            )
+        now = self._tools.clock.now()
         retire_at = ahead.terms.state.retire_at
         if retire_at is not None:
             # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.
@@ -172,7 +181,6 @@ class Hands:
             state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at)
             return replace(terms, active=slot, state=state)
 
-        key = self._seen.keys[slot]
         self._step = _step(verdict, slot, key)
         self._promise(now, retire_at)
         await self._publish(behind, key, aligned)
@@ -265,8 +273,11 @@ class Hands:
 
     async def _unchanged(self, member: Publication) -> tuple[Secret, Terms]:
         """Read a publication again: Key Vault has no compare-and-set, so this is as near to one as it gets."""
-        current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
         meanwhile = f"{member.ref} was changed by somebody else during the pass; the next pass looks again"
+        try:
+            current = await self._tools.vaults[member.ref.vault].read(member.ref.name)
+        except (NotFound, SecretDeleted) as gone:
+            raise ChangedMeanwhile(f"{member.ref} is gone since it was read; the next pass lists again") from gone
         try:
             terms = tags.read(current.tags)
         except tags.TagError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotation import views
+from rotation import telemetry, tracing, views
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
 from rotation.errors import BadInput, NotFound
@@ -14,6 +14,7 @@ from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
 from rotation.report import Outcome, Report
 from rotation.rotate import REPAIRS
 from rotation.status import standings
+from rotation.tracing import traced
 
 if TYPE_CHECKING:
     # The Azure SDKs come with it, and `--help` does not wait for those.
@@ -49,7 +50,7 @@ class Desk:
     @property
     def fleet(self) -> Fleet:
         """Every account that the allowed vaults publish."""
-        return Fleet(self.world.tools, self.world.settings.concurrency)
+        return Fleet(self.world.tools, self.world.settings.concurrency, tracing.attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Selection:
         return due, (*survey.strays, *at_rest)
 
 
+@traced
 async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Look at the accounts and say what a pass would do; changes nothing."""
     _check_vaults(desk, refs)
@@ -78,6 +80,7 @@ async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     return views.planned(await _look(desk, survey, groups, known, Request(Trigger.OPERATOR)))
 
 
+@traced
 async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Say how the accounts stand, from the listing alone."""
     _check_vaults(desk, refs)
@@ -87,6 +90,7 @@ async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     return views.standing(standings(groups, tools, survey.unseen), known, survey.problems, tools.clock.now())
 
 
+@traced
 async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     desk: Desk, selection: Selection, request: Request, grace: timedelta | None, *, dry_run: bool, yes: bool
 ) -> Answer:
@@ -112,6 +116,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes if groups else ())
 
 
+@traced
 async def audit(desk: Desk, *, repair: bool) -> Answer:
     """Look at every account for disagreements; with `repair`, mend those that need no new key."""
     survey, request = await desk.fleet.survey(), Request(Trigger.OPERATOR)
@@ -122,6 +127,7 @@ async def audit(desk: Desk, *, repair: bool) -> Answer:
     return views.audited(_with(report, survey.strays), repairing=True)
 
 
+@traced
 async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
     desk: Desk, ref: SecretRef, account: AccountId, form: Format | None, validity: timedelta | None, *, dry_run: bool
 ) -> Answer:
@@ -154,7 +160,12 @@ async def _look(
 
 def _noted(desk: Desk, groups: Sequence[Group]) -> Watcher:
     desk.ledger.groups = groups
-    return desk.ledger.outcomes.append
+
+    def note(outcome: Outcome) -> None:
+        desk.ledger.outcomes.append(outcome)
+        telemetry.noted(outcome)
+
+    return note
 
 
 def _with(report: Report, known: Sequence[Outcome]) -> Report:

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 
 LONGEST = timedelta(days=99_999)
+SHOWN = 20
+"""The longest text that a complaint quotes."""
 
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,4})W)?(?:(?P<days>\d{1,5})D)?"
@@ -16,7 +18,9 @@ def parse_duration(text: str) -> timedelta:
     """Read a duration such as `P2D`, `PT15M` or `P1DT12H`; anything else is a ValueError."""
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M")
+        # Anything may have been pasted here, a key included.
+        shown = repr(text) if len(text) <= SHOWN else "what stands there"
+        raise ValueError(f"{shown} is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M")
     duration = timedelta(**{unit: int(number) for unit, number in match.groupdict(default="0").items()})
     if duration > LONGEST:
         raise ValueError(f"{text!r} is longer than {format_duration(LONGEST)}")

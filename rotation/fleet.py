@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from rotation import policy, tags
@@ -17,6 +18,9 @@ from rotation.sieve import Sieve
 
 Watcher = Callable[[Outcome], None]
 """Is told each outcome as it comes."""
+
+Frame = Callable[[], AbstractContextManager[object]]
+"""Makes what the work on one account is done inside of, its watcher included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +80,10 @@ class Found:
 class Fleet:
     """Every account that the allowed vaults publish."""
 
-    def __init__(self, tools: Tools, concurrency: int = 16) -> None:
+    def __init__(self, tools: Tools, concurrency: int = 16, frame: Frame = nullcontext) -> None:
         self._tools = tools
         self._concurrency = concurrency
+        self._frame = frame
 
     async def survey(self) -> Survey:
         """List every allowed vault once, without reading a value."""
@@ -176,10 +181,11 @@ class Fleet:
 
         async def one(group: Group) -> Outcome:
             async with places:
-                outcome = await work(group)
-            if watch:
-                watch(outcome)
-            return outcome
+                with self._frame():
+                    outcome = await work(group)
+                    if watch:
+                        watch(outcome)
+                    return outcome
 
         outcomes = await all_tried(*(one(group) for group in groups))
         return Report(tuple(outcomes), survey.problems)

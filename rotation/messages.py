@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from rotation import tags
 from rotation.durations import format_duration, parse_duration
 from rotation.errors import BadInput
-from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Trigger
+from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspect, Trigger
 
 VERSION = 1
 """Messages of another version are refused: what they ask for could be misread."""
@@ -40,6 +40,7 @@ def write(work: Work) -> str:
         "compromised": request.compromised,
         "grace": format_duration(request.grace),
         "force": request.force,
+        "suspects": [asdict(suspect) for suspect in request.suspects],
     }
     message = {
         "version": VERSION,
@@ -73,6 +74,7 @@ def read(text: str | bytes) -> Work:
             compromised=_may(asked, "compromised", lambda text: Role(_text(text))),
             grace=_need(asked, "grace", lambda text: parse_duration(_text(text))),
             force=_need(asked, "force", _flag),
+            suspects=_may(asked, "suspects", _suspects) or (),
         ),
     )
 
@@ -116,6 +118,17 @@ def _refs(value: object) -> tuple[SecretRef, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("not a list of secrets")
     return tuple(SecretRef.parse(_text(ref)) for ref in value)
+
+
+def _suspects(value: object) -> tuple[Suspect, ...]:
+    if not isinstance(value, list):
+        raise ValueError("not a list of keys")  # noqa: TRY004  see above
+    return tuple(_suspect(_fields(each)) for each in value)
+
+
+def _suspect(fields: Mapping[str, object]) -> Suspect:
+    slot, fingerprint = _text(fields.get("slot")), _text(fields.get("fingerprint"))
+    return Suspect(slot, fingerprint, _flag(fields.get("published")))
 
 
 def _time(value: object) -> datetime:

@@ -262,6 +262,11 @@ class Request:
     suspects: tuple[Suspect, ...] = ()
 
     @property
+    def insists(self) -> bool:
+        """Whether more is asked for than what is due."""
+        return self.force or self.compromised is not None
+
+    @property
     def mark(self) -> str | None:
         """What is noted once it is carried out: id and role, since an incident may name one key after another."""
         return f"{self.id}:{self.compromised}" if self.id and self.compromised else self.id

@@ -1,6 +1,7 @@
 """Reads what somebody asks for over HTTP; every complaint is told at once."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,8 @@ from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 
 MAX_REASON = 200
+
+_KEY_LIKE = re.compile(r"[A-Za-z0-9+/]{40}")
 
 T = TypeVar("T")
 
@@ -43,10 +46,11 @@ class Question:
         return self.vault in (None, ref.vault) and self.name in (None, ref.name)
 
 
-def read_order(vault: str, secret: str, body: bytes) -> Order:
+def read_order(vault: str, secret: str, query: Mapping[str, str], body: bytes) -> Order:
     """Read `POST rotate/{vault}/{secret}` with its optional body; raises BadInput with a complaint per line."""
-    read = _Reader({**_members(body), "secret": f"{vault}/{secret}"})
-    ref = read("secret", SecretRef.parse, None)
+    read = _Reader(_members(body))
+    ref = read.placed(f"{vault}/{secret}")
+    read.nothing_in(query)
     compromised = read("compromised", _role, None)
     grace = read("grace", parse_duration, None)
     force = read.flag("force")
@@ -72,12 +76,16 @@ def read_order(vault: str, secret: str, body: bytes) -> Order:
 
 def read_question(query: Mapping[str, str]) -> Question:
     """Read the query of `GET status`; raises BadInput with a complaint per line."""
-    read = _Reader({name: value for name, value in query.items() if name != "code"})  # that is the function key
+    read = _Reader({name: value for name, value in query.items() if name not in _OF_THE_HOST})
     vault = read("vault", _vault, None)
     name = read("secret", _secret, None)
     deep = read("deep", _said, default=False)
     read.finish()
     return Question(vault=vault, name=name, deep=deep)
+
+
+_OF_THE_HOST = frozenset({"code", "clientId"})
+"""What stands in a query for the Functions host: a function key, and its name."""
 
 
 class _Reader:
@@ -102,6 +110,19 @@ class _Reader:
         except ValueError as complaint:
             self.complaints.append(f"{name}: {complaint}")
             return default
+
+    def placed(self, ref: str) -> SecretRef | None:
+        """Read the secret that the address names."""
+        try:
+            return SecretRef.parse(ref)
+        except ValueError as complaint:
+            self.complaints.append(f"secret: {complaint}")
+            return None
+
+    def nothing_in(self, query: Mapping[str, str]) -> None:
+        """Complain of what was meant to do something and stands where nobody looks."""
+        astray = sorted(query.keys() - _OF_THE_HOST)
+        self.complaints += [f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray]
 
     def flag(self, name: str) -> bool:
         """Read true or false, which is false where nothing is said."""
@@ -128,14 +149,21 @@ def _members(body: bytes) -> Mapping[str, object]:
     if not body.strip():
         return {}
     try:
-        members = json.loads(body)
+        members = json.loads(body, object_pairs_hook=_once)
     # Not only what is no JSON: bytes that are no text, and lists in lists without end.
     except (ValueError, RecursionError) as error:
         raise BadInput("the body is not JSON") from error
     if not isinstance(members, dict):
         raise BadInput("the body is not a JSON object")
-    if "secret" in members:
-        raise BadInput("secret: it stands in the address")
+    return members
+
+
+def _once(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
+    """The members of an object; of one that stands there twice nobody knows which was meant."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        twice = next(name for name in members if [name for name, _ in pairs].count(name) > 1)
+        raise BadInput(f"{twice[:40]!r}: it stands there twice")
     return members
 
 
@@ -160,6 +188,8 @@ def _role(text: str) -> Role:
 
 
 def _reason(text: str) -> str:
+    if _KEY_LIKE.search(text):
+        raise ValueError("it looks as if it held a key, and it is logged")
     if len(text) > MAX_REASON or not text.isprintable():
         raise ValueError(f"it must be one line of up to {MAX_REASON} characters")
     return text

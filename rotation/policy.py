@@ -276,10 +276,13 @@ def superseded(facts: Facts, now: datetime) -> Verdict | None:
 
 def already_done(facts: Facts, now: datetime) -> Verdict | None:
     """The same request, sent again, is answered without doing it twice."""
-    asked = facts.request.mark
-    if asked is None or all(p.terms.state.id != asked for p in facts.publications):
+    if not _noted(facts):
         return None
-    return _leave(Reason.ALREADY_DONE, f"request {asked} was carried out before{_retires(facts)}", retires_at(facts))
+    return _leave(
+        Reason.ALREADY_DONE,
+        f"request {facts.request.mark} was carried out before{_retires(facts)}",
+        retires_at(facts),
+    )
 
 
 # 9 to 12: what regenerates a key
@@ -288,8 +291,10 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     """The previous key was promised to stop working, and the time has come."""
     at = retires_at(facts)
-    # An idle key that is declared compromised is retired in the name of that request, which is then noted as done.
-    if at is None or now < at or any(s.slot == facts.idle and not s.published for s in _pending(facts)):
+    if at is None or now < at:
+        return None
+    # An idle key that is declared compromised is retired in the name of that request, unless that was begun before.
+    if not _noted(facts) and any(s.slot == facts.idle and not s.published for s in _pending(facts)):
         return None
     marked = [p for p in facts.publications if _mark(facts, p)]
     return _write(
@@ -416,6 +421,12 @@ RULES: tuple[Rule, ...] = (
 def _pending(facts: Facts) -> list[Suspect]:
     """The compromised keys that still work."""
     return [s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]
+
+
+def _noted(facts: Facts) -> bool:
+    """Whether this very request has left its mark."""
+    mark = facts.request.mark
+    return mark is not None and any(p.terms.state.id == mark for p in facts.publications)
 
 
 def _announced(facts: Facts) -> Publication | None:

@@ -21,8 +21,8 @@ from rotation.errors import (
     Unexpected,
     Untrusted,
 )
-from rotation.model import Reason, SecretRef
-from rotation.report import Json, Outcome, Report
+from rotation.model import SecretRef
+from rotation.report import Json, Report
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
@@ -64,7 +64,7 @@ class Reply:
 
 def problem(error: RotationError, report: Report | None = None) -> Reply:
     """Say what went wrong; a report, where there is one, tells what had been done before."""
-    return _problem(_status(error), error.code, str(error), _retry_after(error), report)
+    return _problem(_status(error, report), error.code, str(error), _retry_after(error), report)
 
 
 def reported(report: Report, ref: SecretRef) -> Reply:
@@ -75,8 +75,10 @@ def reported(report: Report, ref: SecretRef) -> Reply:
             return accepted(report.to_json(), ref)
         return problem(outcome.error, report)
     if outcome.exit_code and outcome.verdict is not None:
-        status = HTTPStatus.CONFLICT if _needs_a_person(outcome) else HTTPStatus.SERVICE_UNAVAILABLE
-        pause = None if _needs_a_person(outcome) else SOON
+        # Of a vault that could not be listed, its own problem says who acts next.
+        needs_a_person = report.exit_code > 1
+        status = HTTPStatus.CONFLICT if needs_a_person else HTTPStatus.SERVICE_UNAVAILABLE
+        pause = None if needs_a_person else SOON
         return _problem(status, outcome.verdict.reason, outcome.verdict.because, pause, report)
     return Reply(HTTPStatus.OK, report.to_json())
 
@@ -98,7 +100,10 @@ def _problem(status: HTTPStatus, code: str, detail: str, retry_after: int | None
     return Reply(status, document, PROBLEM, headers)
 
 
-def _status(error: RotationError) -> HTTPStatus:
+def _status(error: RotationError, report: Report | None = None) -> HTTPStatus:
+    if report is not None and isinstance(error, NotFound):
+        # Of the secret in the address it is known that it is there.
+        return HTTPStatus.CONFLICT
     return next(status for kind, status in STATUS if isinstance(error, kind))
 
 
@@ -106,9 +111,3 @@ def _retry_after(error: RotationError) -> int | None:
     if isinstance(error, Throttled) and error.retry_after is not None:
         return ceil(error.retry_after)
     return SOON if isinstance(error, Transient) else None
-
-
-def _needs_a_person(outcome: Outcome) -> bool:
-    # Of a vault that could not be listed, its own error tells more; that is in the report.
-    unseen = outcome.verdict is not None and outcome.verdict.reason is Reason.VAULT_UNSEEN
-    return outcome.exit_code > 1 and not unseen

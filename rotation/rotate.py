@@ -47,6 +47,13 @@ async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, 
     return await _Pass(group, request, tools, unseen).run(act=False)
 
 
+async def identified(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Request:
+    """Settle now which keys are compromised: another pass may change which one is active before this request's."""
+    looking = _Pass(group, request, tools, unseen)
+    await looking.run(act=False)
+    return looking.request
+
+
 class _Pass:
     """The state of one pass: the request as far as it is settled, the last verdict, and the steps taken."""
 
@@ -66,6 +73,11 @@ class _Pass:
         self._only = only
         self._verdict: Verdict | None = None
         self._steps: list[Step] = []
+
+    @property
+    def request(self) -> Request:
+        """The request as far as it is settled."""
+        return self._request
 
     async def run(self, *, act: bool) -> Outcome:
         started = self._now()
@@ -87,7 +99,7 @@ class _Pass:
             request_id=self._asked.id,
             trigger=self._asked.trigger,
             seconds=(self._now() - started).total_seconds(),
-            insisted=self._asked.force or self._asked.compromised is not None,
+            insisted=self._asked.insists,
         )
 
     async def _work(self, *, act: bool) -> None:

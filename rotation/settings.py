@@ -4,15 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from rotation.cloud.clouds import CLOUDS, Cloud
-from rotation.durations import parse_duration
+from rotation.durations import format_duration, parse_duration
 from rotation.errors import BadSettings
 from rotation.model import Limits, ProbeMode, Sensitive
 
 T = TypeVar("T")
+
+_HARMLESS = re.compile(r"(?!.*[A-Za-z0-9+]{40})[\w /.:*,@-]{1,200}")
+"""Anything may be pasted into a setting, and complaints are logged; this holds neither a key nor a signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,21 @@ LEASE_CONTAINER = "rotation-leases"
 """The container in the host storage where leases are, unless ROTATION_LEASES names another one."""
 
 _MOST_AT_ONCE = 256
+_LONGEST_PROBE = timedelta(minutes=10)
+"""A pass ends well within the half hour after which the host ends it; what waits longer is staged."""
 
 _VAULT_NAME = re.compile(r"[a-z](?:-?[a-z0-9])+", re.IGNORECASE | re.ASCII)
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _SCOPE = re.compile(
     rf"/subscriptions/{_GUID.pattern}(?:/resourceGroups/[^/]+(?:/providers/[^/]+/[^/]+/[^/]+)?)?", re.IGNORECASE
 )
-_SCHEDULE = re.compile(r"[0-9A-Za-z*/,-]+(?: +[0-9A-Za-z*/,-]+){5}", re.ASCII)
+_CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+_HERE = ("127.0.0.1", "localhost")
+_REFERENCE = "@Microsoft.KeyVault("
+_SCHEDULE = re.compile(r"[0-9*/,-]+(?: +[0-9*/,-]+){3}(?: +[0-9A-Za-z*/,-]+){2}")
+_NUMBER = re.compile(r"[0-9]+")
+_HIGHEST = (59, 59, 23, 31, 12, 6)
+"""What the fields of a schedule go up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ class Container:
     """A blob container: at a URL, or by its `name` at the account of a connection string."""
 
     address: Sensitive
+    setting: str
+    """Which variable says so; errors name it, since the address may carry a signature."""
     name: str | None = None
 
 
@@ -106,7 +120,7 @@ class Settings:
             limits=Limits(
                 overlap=read("ROTATION_OVERLAP", parse_duration),
                 probe=read("ROTATION_PROBE", _probe_mode),
-                probe_timeout=read("ROTATION_PROBE_TIMEOUT", parse_duration),
+                probe_timeout=read("ROTATION_PROBE_TIMEOUT", _probe_timeout),
                 accounts=read("ROTATION_ACCOUNTS", _scopes),
             ),
             schedule=read("ROTATION_SCHEDULE", _schedule),
@@ -128,7 +142,7 @@ class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self._settings = {setting.name: setting for setting in SETTINGS}
-        self.complaints: list[str] = []
+        self.complaints = _misspelt(environment)
 
     def __call__(self, name: str, parse: Callable[[str], T]) -> T:
         """Parse a setting; a bad one is noted and read as its example, so that the others are looked at too.
@@ -138,10 +152,23 @@ class _Reader:
         setting = self._settings[name]
         text = self._environment.get(name, "").strip() or setting.default
         try:
+            if text.startswith(_REFERENCE):
+                raise ValueError("the platform could not resolve this reference to Key Vault")  # noqa: TRY301  as others
             return parse(text)
         except ValueError as complaint:
             self.complaints.append(f"{name}: {complaint}; for example {setting.example}")
             return parse(setting.example)
+
+
+def _misspelt(environment: Mapping[str, str]) -> list[str]:
+    """Complain of variables that look like ours: who sets one means it to do something."""
+    names = [setting.name for setting in SETTINGS]
+    strange = sorted(name for name in environment if name.startswith("ROTATION_") and name not in names)
+    return [f"{name}: no such setting; did you mean {get_close_matches(name, names, 1, 0)[0]}?" for name in strange]
+
+
+def _quoted(text: str) -> str:
+    return repr(text) if _HARMLESS.fullmatch(text) else "what stands there"
 
 
 def _entries(text: str) -> list[str]:
@@ -152,7 +179,7 @@ def _cloud(text: str) -> Cloud:
     for name, cloud in CLOUDS.items():
         if name.lower() == text.lower():
             return cloud
-    raise ValueError(f"{text!r} is none of {', '.join(CLOUDS)}")
+    raise ValueError(f"{_quoted(text)} is none of {', '.join(CLOUDS)}")
 
 
 def _vaults(text: str, cloud: Cloud) -> Mapping[str, str]:
@@ -169,40 +196,50 @@ def _vault_name(entry: str, cloud: Cloud) -> str:
         url = urlsplit(name)
         name, _, suffix = url.netloc.removesuffix(":443").partition(".")
         if url.scheme != "https" or suffix != cloud.vault_suffix or url.path.strip("/") or url.query:
-            raise ValueError(f"{entry!r} is not https://NAME.{cloud.vault_suffix}")
+            raise ValueError(f"{_quoted(entry)} is not https://NAME.{cloud.vault_suffix}")
     if not _VAULT_NAME.fullmatch(name) or len(name) not in range(3, 25):
-        raise ValueError(f"{entry!r} is not the name of a vault")
+        raise ValueError(f"{_quoted(entry)} is not the name of a vault")
     return name
 
 
 def _scopes(text: str) -> tuple[str, ...]:
     for entry in _entries(text):
         if not _SCOPE.fullmatch(entry.rstrip("/")):
-            raise ValueError(f"{entry!r} is not the resource id of a subscription, resource group or account")
+            raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
     return tuple(entry.rstrip("/") for entry in _entries(text))
 
 
 def _schedule(text: str) -> str:
-    if not _SCHEDULE.fullmatch(text):
-        raise ValueError(f"{text!r} is not an NCRONTAB expression of six fields, the first of which are seconds")
+    values = zip(text.split(), _HIGHEST, strict=False)
+    if not _SCHEDULE.fullmatch(text) or any(
+        int(number) > highest for field, highest in values for number in _NUMBER.findall(field)
+    ):
+        raise ValueError(f"{_quoted(text)} is not an NCRONTAB expression of six fields, the first of which are seconds")
     return text
 
 
 def _probe_mode(text: str) -> ProbeMode:
     if text.lower() not in tuple(ProbeMode):
-        raise ValueError(f"{text!r} is none of {', '.join(ProbeMode)}")
+        raise ValueError(f"{_quoted(text)} is none of {', '.join(ProbeMode)}")
     return ProbeMode(text.lower())
+
+
+def _probe_timeout(text: str) -> timedelta:
+    timeout = parse_duration(text)
+    if timeout > _LONGEST_PROBE:
+        raise ValueError(f"{_quoted(text)} is longer than {format_duration(_LONGEST_PROBE)}")
+    return timeout
 
 
 def _concurrency(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) in range(1, _MOST_AT_ONCE + 1)):
-        raise ValueError(f"{text!r} is not a number from 1 to {_MOST_AT_ONCE}")
+        raise ValueError(f"{_quoted(text)} is not a number from 1 to {_MOST_AT_ONCE}")
     return int(text)
 
 
 def _client_id(text: str) -> str | None:
     if text and not _GUID.fullmatch(text):
-        raise ValueError(f"{text!r} is not the client id of an identity")
+        raise ValueError(f"{_quoted(text)} is not the client id of an identity")
     return text or None
 
 
@@ -213,13 +250,16 @@ def _container(text: str) -> Container | None:
     if not text:
         return None
     url = _url(text)
-    if not url.path.strip("/"):
-        raise ValueError("the URL names no container")
-    return Container(Sensitive(text))
+    # An emulator has the name of the account in front.
+    *account, name = url.path.strip("/").split("/")
+    if not _CONTAINER_NAME.fullmatch(name) or len(account) > (url.hostname in _HERE):
+        raise ValueError("the URL names no container, or more than that")
+    return Container(Sensitive(text), "ROTATION_LEASES")
 
 
 def _container_at(text: str) -> Container | None:
-    return Container(Sensitive(f"{_url(text).geturl().rstrip('/')}/{LEASE_CONTAINER}")) if text else None
+    setting = "AzureWebJobsStorage__blobServiceUri"
+    return Container(Sensitive(f"{_url(text).geturl().rstrip('/')}/{LEASE_CONTAINER}"), setting) if text else None
 
 
 def _container_of(text: str, cloud: Cloud) -> Container | None:
@@ -227,19 +267,20 @@ def _container_of(text: str, cloud: Cloud) -> Container | None:
         return None
     if not (text.isascii() and text.isalnum()):
         raise ValueError("not the name of a storage account")
-    return Container(Sensitive(f"https://{text.lower()}.blob.{cloud.storage_suffix}/{LEASE_CONTAINER}"))
+    address = f"https://{text.lower()}.blob.{cloud.storage_suffix}/{LEASE_CONTAINER}"
+    return Container(Sensitive(address), "AzureWebJobsStorage__accountName")
 
 
 def _host_container(text: str) -> Container | None:
     if text and not _fields(text).keys() & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
         raise ValueError("not a connection string of a storage account")
-    return Container(Sensitive(text), LEASE_CONTAINER) if text else None
+    return Container(Sensitive(text), "AzureWebJobsStorage", LEASE_CONTAINER) if text else None
 
 
 def _url(text: str) -> SplitResult:
     """An URL that is encrypted, or that of an emulator on this machine."""
     url = urlsplit(text)
-    if url.scheme != "https" and url.hostname not in ("127.0.0.1", "localhost"):
+    if url.scheme != "https" and url.hostname not in _HERE:
         raise ValueError("not an https URL")
     if not url.hostname:
         raise ValueError("the URL names no host")

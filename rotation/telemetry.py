@@ -1,6 +1,7 @@
 """What the app tells of itself: one line of JSON per event, with names that queries rely on.
 
 docs/functions.md lists the events and their fields; keys are told by fingerprint only.
+Traces tell the same.
 """
 
 import json
@@ -8,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
+from rotation import tracing
 from rotation.errors import Busy, NotYetTrue, RotationError, Transient
 from rotation.model import Action
 from rotation.report import Outcome
@@ -25,40 +27,19 @@ def configure() -> None:
 
 def event(name: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Tell one event; what is not known is left out."""
-    known = {field: value for field, value in fields.items() if value not in (None, [], ())}
-    _LOG.log(level, "%s", json.dumps({"event": f"rotation.{name}", **known}, default=_plain))
+    line = _line(name, fields)
+    _LOG.log(level, "%s", line)
+    tracing.tell(level, line)
 
 
 def attempt(function: str, outcome: Outcome, before: Standing | None = None, **more: object) -> None:
     """Tell what came of one account; `before` is how it stood."""
-    last = outcome.steps[-1] if outcome.steps else None
-    published = [step for step in outcome.steps if step.fingerprint and step.action is not Action.RETIRE]
-    event(
-        "attempt",
-        _level(outcome),
-        function=function,
-        account=outcome.account,
-        vaults=sorted({ref.vault for ref in outcome.secrets}),
-        secrets=[str(ref) for ref in outcome.secrets],
-        status=outcome.status,
-        verdict=None if outcome.verdict is None else outcome.verdict.action,
-        reason=None if outcome.verdict is None else outcome.verdict.reason,
-        because=None if outcome.verdict is None else outcome.verdict.because,
-        error=None if outcome.error is None else outcome.error.code,
-        message=None if outcome.error is None else str(outcome.error),
-        steps=[f"{step.action}: {step.reason}" for step in outcome.steps],
-        **{"from": None if before is None else before.active},
-        to=published[-1].slot if published else None,
-        fingerprint=published[-1].fingerprint if published else None,
-        replaced=[step.replaced for step in outcome.steps if step.replaced],
-        previous_key_until=last.previous_until if last else None,
-        retire_at=last.retire_at if last else None,
-        broken_promise_until=next((step.broken_promise for step in outcome.steps if step.broken_promise), None),
-        trigger=outcome.trigger,
-        request_id=outcome.request_id,
-        seconds=round(outcome.seconds, 3),
-        **more,
-    )
+    event("attempt", _level(outcome), function=function, **_fields(outcome, before), **more)
+
+
+def noted(outcome: Outcome) -> None:
+    """Tell what came of one account in its span alone, as there is no log."""
+    tracing.tell(_level(outcome), _line("attempt", _fields(outcome)))
 
 
 def failed(function: str, error: RotationError, **more: object) -> None:
@@ -77,6 +58,40 @@ def listed(function: str, fields: Mapping[str, object], problems: Mapping[str, R
     for vault, error in sorted(problems.items()):
         failed(function, error, vault=vault)
     event(function, logging.WARNING if problems else logging.INFO, function=function, **fields)
+
+
+def _fields(outcome: Outcome, before: Standing | None = None) -> dict[str, object]:
+    last = outcome.steps[-1] if outcome.steps else None
+    # A key that waits to be accepted is in no secret yet, and a retired one not any more.
+    written = [step for step in outcome.steps if step.secrets and step.fingerprint]
+    published = [step for step in written if step.action is not Action.RETIRE]
+    return {
+        "account": outcome.account,
+        "vaults": sorted({ref.vault for ref in outcome.secrets}),
+        "secrets": [str(ref) for ref in outcome.secrets],
+        "status": outcome.status,
+        "verdict": None if outcome.verdict is None else outcome.verdict.action,
+        "reason": None if outcome.verdict is None else outcome.verdict.reason,
+        "because": None if outcome.verdict is None else outcome.verdict.because,
+        "error": None if outcome.error is None else outcome.error.code,
+        "message": None if outcome.error is None else str(outcome.error),
+        "steps": [f"{step.action}: {step.reason}" for step in outcome.steps],
+        "from": None if before is None else before.active,
+        "to": published[-1].slot if published else None,
+        "fingerprint": published[-1].fingerprint if published else None,
+        "replaced": [step.replaced for step in outcome.steps if step.replaced],
+        "previous_key_until": last.previous_until if last else None,
+        "retire_at": last.retire_at if last else None,
+        "broken_promise_until": next((step.broken_promise for step in outcome.steps if step.broken_promise), None),
+        "trigger": outcome.trigger,
+        "request_id": outcome.request_id,
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def _line(name: str, fields: Mapping[str, object]) -> str:
+    known = {field: value for field, value in fields.items() if value not in (None, [], ())}
+    return json.dumps({"event": f"rotation.{name}", **known}, default=_plain)
 
 
 def _plain(value: object) -> str:

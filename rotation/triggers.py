@@ -13,15 +13,17 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from rotation import calls, messages, orders, replies, tags, telemetry
+from rotation import calls, messages, orders, replies, tags, telemetry, tracing
 from rotation.clock import SystemClock
 from rotation.errors import (
     BadInput,
+    BadSettings,
     Busy,
     ChangedMeanwhile,
     NotFound,
     NotYetTrue,
     RotationError,
+    Staged,
     Transient,
     Unavailable,
     Unexpected,
@@ -35,6 +37,7 @@ from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
 from rotation.report import Json, Outcome, Report
+from rotation.rotate import identified
 from rotation.settings import Settings
 from rotation.status import Standing, overview, standings
 
@@ -47,6 +50,9 @@ PATIENCE = 200.0
 
 DELIVERIES = 5
 """How often the queue brings a message before it parks it: `maxDequeueCount` of host.json."""
+
+SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
+"""The settings that the triggers name."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -125,9 +131,9 @@ class Triggers:
             if failure := _worth_another_delivery(outcome, delivery or 1):
                 raise failure from None
 
-    async def rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
+    async def rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
         """Rotate the account of one secret while the caller waits, or let the queue see to it that it is done."""
-        return await _answered("rotate_now", lambda: self._rotate_now(route, body))
+        return await _answered("rotate_now", lambda: self._rotate_now(route, query, body))
 
     async def status(self, query: Mapping[str, str]) -> Reply:
         """Tell how the accounts stand, from the listing alone or after a full look at each."""
@@ -188,8 +194,8 @@ class Triggers:
         report = await engine.rotate("rotate_account", survey, meant, work.request, delivery=delivery)
         return report.outcomes[0]
 
-    async def _rotate_now(self, route: Mapping[str, str], body: bytes) -> Reply:
-        order = orders.read_order(route.get("vault", ""), route.get("secret", ""), body)
+    async def _rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        order = orders.read_order(route.get("vault", ""), route.get("secret", ""), query, body)
         settings, asked = self._settings(), self._clock.now()
         if order.ref.vault not in settings.vaults:
             raise NotFound(f"{order.ref.vault} is not one of ROTATION_VAULTS")
@@ -202,7 +208,12 @@ class Triggers:
         )
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
+        if request.compromised:
+            request = await self._in_time(self._identified(order.ref, request))
         reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        if reply.status == HTTPStatus.LOCKED and request.suspects:
+            # Who asks again later may mean another key with the same words.
+            reply = self._handed_over(order.ref, request)
         if reply.status != HTTPStatus.ACCEPTED:
             return reply
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
@@ -225,6 +236,9 @@ class Triggers:
                 task.add_done_callback(_end_of_waiting)
         if task.done():
             return replies.reported(task.result(), ref)
+        return self._handed_over(ref, request)
+
+    def _handed_over(self, ref: SecretRef, request: Request) -> Reply:
         telemetry.event("handed-over", function="rotate_now", secret=str(ref), request_id=request.id)
         return replies.accepted({"request_id": request.id, "secret": str(ref)}, ref)
 
@@ -244,11 +258,17 @@ class Triggers:
             return Report(strays, survey.problems)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
 
+    async def _identified(self, ref: SecretRef, request: Request) -> Request:
+        engine = await self._engine()
+        survey = await engine.fleet.survey()
+        groups, _ = survey.named([ref])
+        return await identified(groups[0], request, engine.world.tools, survey.unseen) if groups else request
+
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
         survey = await engine.fleet.survey()
         groups, strays = survey.named([ref])
-        report = await engine.fleet.plan(survey, groups, request)
+        report = await engine.fleet.plan(survey, groups, request, telemetry.noted)
         return replace(report, outcomes=(*report.outcomes, *strays))
 
     async def _status(self, query: Mapping[str, str]) -> Reply:
@@ -265,13 +285,23 @@ class Triggers:
         if question.name is not None and not (groups or strays or survey.problems):
             raise NotFound(f"{question.name}: no managed secret of that name in the allowed vaults")
         if question.deep:
-            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR))
+            report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR), telemetry.noted)
             return replace(report, outcomes=(*report.outcomes, *strays)).to_json()
         stand = standings(groups, engine.world.tools, survey.unseen)
         return overview(stand, Report(strays, survey.problems), self._clock.now())
 
     def _settings(self) -> Settings:
-        return Settings.from_environment(self._environment)
+        settings = Settings.from_environment(self._environment)
+        if unset := [name for name in SCHEDULES if not self._environment.get(name, "").strip()]:
+            # The host reads them by itself, and knows no defaults.
+            raise BadSettings("\n".join(f"{name}: it is not set, so the host starts no sweeps" for name in unset))
+        if settings.leases is None:
+            # Every instance would hold a lease that only itself knows of.
+            raise BadSettings(
+                "AzureWebJobsStorage__blobServiceUri: it is not said where leases are, which keep the instances of "
+                "this app apart; set it, AzureWebJobsStorage__accountName or ROTATION_LEASES"
+            )
+        return settings
 
     async def _engine(self) -> "_Engine":
         """Open the engine once, on the event loop that all invocations share."""
@@ -281,7 +311,7 @@ class Triggers:
                 from rotation.wiring import engine  # noqa: PLC0415  a cold start does not wait for the Azure SDKs
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
-                fleet = Fleet(world.tools, settings.concurrency)
+                fleet = Fleet(world.tools, settings.concurrency, tracing.attempt)
                 self._opened = _Engine(world, fleet, Listings(fleet, self._clock))
             return self._opened
 
@@ -299,10 +329,12 @@ class _Engine:
         tools = self.world.tools
         before = standings([group], tools, survey.unseen)[0]
         days_left = _days_left(before, tools.clock.now())
+
+        def tell(outcome: Outcome) -> None:
+            telemetry.attempt(function, outcome, before, days_left=days_left, calls=made.number, **more)
+
         with calls.counted() as made:
-            report = await self.fleet.rotate(survey, [group], request)
-        telemetry.attempt(function, report.outcomes[0], before, days_left=days_left, calls=made.number, **more)
-        return report
+            return await self.fleet.rotate(survey, [group], request, tell)
 
 
 def _meant(survey: Survey, work: Work) -> Group | Outcome:
@@ -321,8 +353,8 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
 
 def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
     """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
-    if isinstance(outcome.error, Busy) and not outcome.insisted and delivery >= DELIVERIES:
-        # The pass that holds the account does what is due; an echo of it in the poison queue would only wake somebody.
+    if isinstance(outcome.error, (Busy, Staged)) and not outcome.insisted and delivery >= DELIVERIES:
+        # Another pass does what is due, or the next sweep publishes the key; the poison queue would only wake somebody.
         return None
     if isinstance(outcome.error, Transient):
         return outcome.error

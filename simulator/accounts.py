@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from simulator.clouds import Cloud
-from simulator.timeline import ALWAYS, Timeline
+from simulator.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,19 @@ class Key:
 
     value: str = field(repr=False)
     created: datetime
-    accepted_from: float = ALWAYS
+    accepted_from: datetime | None = None
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that identify the key and do not give it away."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:12]
 
+    def is_accepted(self, moment: datetime) -> bool:
+        """Whether the data plane knows the key already."""
+        return self.accepted_from is None or self.accepted_from <= moment
 
-def new_key(kind: Kind, created: datetime, accepted_from: float = ALWAYS) -> Key:
+
+def new_key(kind: Kind, created: datetime, accepted_from: datetime | None = None) -> Key:
     """A random key of the length this service uses."""
     value = base64.b64encode(secrets.token_bytes(kind.key_bytes)).decode()
     return Key(value, created, accepted_from)
@@ -127,10 +131,10 @@ class Account:
         }
         return f"{self.name}.{domains[self.kind]}".lower()
 
-    def accepted(self, moment: float) -> dict[str, str]:
-        """The keys that open the data plane at `moment` (running time), by slot."""
+    def accepted(self, moment: datetime) -> dict[str, str]:
+        """The current keys that open the data plane at `moment`, by slot."""
         current = {slot: line.now for slot, line in self.slots.items()}
-        return {slot: key.value for slot, key in current.items() if key.accepted_from <= moment}
+        return {slot: key.value for slot, key in current.items() if key.is_accepted(moment)}
 
     def running(self) -> Operation | None:
         """The regenerate that has not ended yet."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Key, Operation, new_key
+from simulator.accounts import BATCH, KINDS_BY_TYPE, STORAGE, WEBPUBSUB, Account, Key, Operation
 from simulator.clock import real_time, running_time, stamp
 from simulator.descriptions import described
 from simulator.entra import Issuer
@@ -242,13 +242,11 @@ def _regenerate_later(request: Request, account: Account, asked: str) -> web.Res
             "Another operation is in progress on the resource. PrimaryKey and SecondaryKey cannot be "
             "regenerated at the same time.",
         )
-    now = running_time()
-    ends = now + world.behaviour.operation_seconds
-    operation = Operation({}, world.clock.now(), ends)
+    seconds = world.behaviour.operation_seconds
+    operation = Operation({}, world.clock.now(), running_time() + seconds)
     # A new salt invalidates the clients' own tokens and leaves the keys alone.
     if asked.lower() != "salt":
-        accepted_from = ends + world.behaviour.propagation_delay
-        operation.keys[_slot(account, "keyType", asked)] = new_key(account.kind, world.clock.now(), accepted_from)
+        operation.keys[_slot(account, "keyType", asked)] = world.new_key(account, seconds)
     account.operations[operation.id] = operation
     version = request.call.query.get("api-version", "")
     base = f"https://{request.call.host}{account.id}"

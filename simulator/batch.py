@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from simulator.accounts import BATCH
-from simulator.clock import running_time
 from simulator.signatures import batch_string_to_sign, is_recent, matches, shared_key
 from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
@@ -54,7 +53,7 @@ def _authenticate(world: World, call: Call) -> None:
     date = call.headers.get("ocp-date") or call.headers.get("Date")
     if signed is None or signed[0].lower() != account.name.lower() or not is_recent(date):
         raise _authentication_failed()
-    if not matches(batch_string_to_sign(call, signed[0]), signed[1], account.accepted(running_time())):
+    if not matches(batch_string_to_sign(call, signed[0]), signed[1], account.accepted(world.clock.now())):
         raise _authentication_failed()
 
 

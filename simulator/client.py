@@ -105,6 +105,10 @@ class ControlClient:
         """Add a secret to a vault."""
         self.request("POST", f"/vaults/{vault}/secrets", told)
 
+    def change_secret(self, vault: str, name: str, **told: Any) -> None:  # noqa: ANN401  # what is changed
+        """Do what a person does to a secret in the portal; tags that are None go, others stay."""
+        self.request("PATCH", f"/vaults/{vault}/secrets/{name}", told)
+
     def firewall(self, vault: str, *, closed: bool) -> None:
         """Close or open a vault's firewall."""
         self.request("PATCH", f"/vaults/{vault}", {"firewall": closed})
@@ -117,4 +121,9 @@ class ControlClient:
     def verdict(self) -> list[dict[str, Any]]:
         """For every secret that names an account: which slot's key it holds and whether that opens the account."""
         told: list[dict[str, Any]] = self.request("GET", "/verdict")
+        return told
+
+    def history(self) -> list[dict[str, Any]]:
+        """What every key and every secret became, oldest first."""
+        told: list[dict[str, Any]] = self.request("GET", "/history")
         return told

@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,10 @@ from simulator.azure import Azure
 from simulator.clock import running_time, stamp
 from simulator.estate import EstateError, read_account, read_secret
 from simulator.faults import Fault
+from simulator.history import history
 from simulator.reader import Reader
-from simulator.vaults import Vault
+from simulator.timeline import Timeline
+from simulator.vaults import State, Vault
 from simulator.verdict import verdict
 from simulator.world import Behaviour, Denial, Latency, World
 
@@ -62,7 +64,7 @@ class Control:
         except RequestError as wrong:
             return web.json_response({"complaints": wrong.complaints}, status=wrong.status)
 
-    async def _route(self, request: web.BaseRequest, told: object) -> object:  # noqa: C901, PLR0911  # the routes
+    async def _route(self, request: web.BaseRequest, told: object) -> object:  # noqa: C901, PLR0911, PLR0912  # the routes
         match (request.method, *request.path.strip("/").split("/")):
             case ("GET", "healthz"):
                 return {"status": "ready"}
@@ -83,6 +85,8 @@ class Control:
                 return self._keys()
             case ("GET", "verdict"):
                 return verdict(self._world)
+            case ("GET", "history"):
+                return history(self._world)
             case ("POST", "estate"):
                 return self._reset(told)
             case (_, "accounts", *rest):
@@ -177,6 +181,12 @@ class Control:
                 vault = _found(world.vault(name), name)
                 vault.put(*_read(told, partial(read_secret, world, vault)), running_time())
                 return {}
+            case ("PATCH", name, "secrets", secret):
+                vault = _found(world.vault(name), name)
+                state = _found((vault.secrets.get(secret.lower()) or Timeline(None)).now, secret)
+                now = int(world.clock.now().timestamp())
+                vault.put(secret, _read(told, partial(_edited, state, now)), running_time())
+                return {}
         raise RequestError(404, "vaults: not a control request")
 
 
@@ -191,7 +201,7 @@ def _keys_of(world: World) -> list[str]:
 
 def _shown(world: World, account: Account) -> dict[str, Any]:
     world.settle(account)
-    accepted = account.accepted(running_time())
+    accepted = account.accepted(world.clock.now())
     return {
         "id": account.id,
         "name": account.name,
@@ -255,6 +265,22 @@ def _denial(reader: Reader) -> Denial:
     if denial.action.lower() not in {action.lower() for action in ACTIONS}:
         reader.complain("action", f"has to be one of {', '.join(ACTIONS)}")
     return denial
+
+
+def _edited(state: State, now: int, reader: Reader) -> State:
+    """A secret after somebody edited or renewed its current version, or deleted or recovered it."""
+    current = state.current
+    tags: dict[str, Any] = {**(current.tags or {}), **reader.take("tags", dict, {})}
+    enabled = reader.take("enabled", bool, current.enabled)
+    deleted = reader.take("deleted", bool, state.deleted is not None)
+    renewed = reader.take("renewed", bool)
+    reader.done()
+    kept = {name: value for name, value in tags.items() if value is not None}
+    if not all(isinstance(value, str) for value in kept.values()):
+        reader.complain("tags", "has to have texts or nulls")
+    edited = replace(current, tags=kept, enabled=enabled, updated=now)
+    changed = state.with_version(edited.renewed(now)) if renewed else state.with_changed(edited)
+    return replace(changed, deleted=(state.deleted or now) if deleted else None)
 
 
 def _slot(account: Account, reader: Reader) -> str:

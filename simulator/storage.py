@@ -7,7 +7,6 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from simulator.accounts import STORAGE, Account, Blob, Container
-from simulator.clock import running_time
 from simulator.clouds import Plane
 from simulator.signatures import is_recent, matches, shared_key, storage_string_to_sign
 from simulator.wire import Call, ServiceError, request_ids, status_code
@@ -67,7 +66,7 @@ def _authenticated(world: World, call: Call) -> Account:
             "Key based authentication is not permitted on this storage account.",
         )
     date = call.headers.get("x-ms-date") or call.headers.get("Date")
-    keys = account.accepted(running_time())
+    keys = account.accepted(world.clock.now())
     name, signature = signed
     if name != account.name or not is_recent(date) or not matches(storage_string_to_sign(call, name), signature, keys):
         raise refused(

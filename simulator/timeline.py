@@ -36,6 +36,10 @@ class Timeline(Generic[Value]):
                 return value
         return None
 
+    def changes(self) -> list[tuple[float, Value]]:
+        """Every state with the running time from which it held, oldest first."""
+        return list(self._states)
+
     def states(self) -> list[Value]:
         """Every state, oldest first."""
         return [value for _, value in self._states]

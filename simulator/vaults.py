@@ -20,6 +20,10 @@ class Version:
     not_before: int | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
+    def renewed(self, now: int) -> "Version":
+        """The same as another version."""
+        return replace(self, created=now, updated=now, id=uuid.uuid4().hex)
+
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from simulator.accounts import STORAGE, Account
-from simulator.clock import running_time
+from simulator.vaults import Version
 from simulator.world import World
 
 ID_TAGS = ("resource-id", "ProviderAddress")
@@ -15,27 +15,33 @@ NAME_IN_ID = re.compile(r"/providers/(?P<type>[^/]+/[^/]+)/(?P<name>[^/]+)/?$", 
 def verdict(world: World) -> list[dict[str, Any]]:
     """One row per secret whose tags name an account: vault, secret, account, slot of its key, and whether it opens."""
     return [
-        _row(world, vault.name, vault.names[name], state.current.value, address)
+        _row(world, vault.name, vault.names[name], state.current)
         for vault in world.vaults.values()
         for name, secret in vault.secrets.items()
-        if (state := secret.now) and state.deleted is None
-        for address in [_address(state.current.tags or {})]
-        if address
+        if (state := secret.now) and state.deleted is None and _address(state.current.tags or {})
     ]
+
+
+def named_account(world: World, tags: dict[str, str]) -> Account | None:
+    """The account that a secret's tags name, if it is there."""
+    address = _address(tags) or ""
+    found = NAME_IN_ID.search(address)
+    account = world.account(found["name"]) if found else None
+    return account if account and account.id.lower() == address.rstrip("/").lower() else None
 
 
 def _address(tags: dict[str, str]) -> str | None:
     return next((tags[name] for name in ID_TAGS if name in tags), None)
 
 
-def _row(world: World, vault: str, secret: str, value: str, address: str) -> dict[str, Any]:
-    found = NAME_IN_ID.search(address)
-    account = world.account(found["name"]) if found else None
-    if account is None or account.id.lower() != address.rstrip("/").lower():
-        return {"vault": vault, "secret": secret, "account": address, "slot": None, "opens": False}
-    key = key_in(account, value)
+def _row(world: World, vault: str, secret: str, current: Version) -> dict[str, Any]:
+    tags = current.tags or {}
+    account = named_account(world, tags)
+    if account is None:
+        return {"vault": vault, "secret": secret, "account": _address(tags), "slot": None, "opens": False}
+    key = key_in(account, current.value)
     slot = next((slot for slot, line in account.slots.items() if line.now.value == key), None)
-    opens = account.shared_keys and slot in account.accepted(running_time())
+    opens = account.shared_keys and slot in account.accepted(world.clock.now())
     return {"vault": vault, "secret": secret, "account": account.name, "slot": slot, "opens": opens}
 
 

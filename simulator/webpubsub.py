@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from simulator.accounts import WEBPUBSUB, Account
-from simulator.clock import running_time
 from simulator.signatures import web_pubsub_token_is_valid
 from simulator.wire import Call, ServiceError, json_answer, request_ids, status_code
 from simulator.world import World
@@ -30,12 +29,12 @@ def _answer(world: World, call: Call) -> web.Response:
         return web.Response(status=404)
     if call.path.rstrip("/") == "/api/health":
         return web.Response(status=200)
-    _authenticate(account, call)
+    _authenticate(world, account, call)
     return _route(call)
 
 
-def _authenticate(account: Account, call: Call) -> None:
-    if not account.shared_keys or not web_pubsub_token_is_valid(call, account.accepted(running_time())):
+def _authenticate(world: World, account: Account, call: Call) -> None:
+    if not account.shared_keys or not web_pubsub_token_is_valid(call, account.accepted(world.clock.now())):
         raise ServiceError(web.Response(status=401, headers={"WWW-Authenticate": f'Bearer realm="{account.host}"'}))
 
 

@@ -1,14 +1,14 @@
 """The world that is simulated: the estate, how it behaves at the moment, and what was asked of it."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from simulator.accounts import Account, new_key
+from simulator.accounts import Account, Key, new_key
 from simulator.clock import Clock, running_time
 from simulator.clouds import Cloud
 from simulator.faults import Faults
 from simulator.journal import Journal
 from simulator.quotas import Quotas
-from simulator.timeline import ALWAYS
 from simulator.vaults import Vault
 
 
@@ -95,6 +95,9 @@ class World:
 
     def regenerate(self, account: Account, slot: str) -> None:
         """Give the slot a new key now; the data plane may accept it later."""
-        delay = self.behaviour.propagation_delay
-        accepted_from = running_time() + delay if delay else ALWAYS
-        account.slots[slot].become(new_key(account.kind, self.clock.now(), accepted_from), running_time())
+        account.slots[slot].become(self.new_key(account), running_time())
+
+    def new_key(self, account: Account, after: float = 0.0) -> Key:
+        """A key that comes into force `after` so many seconds; the data plane may accept it later."""
+        now, delay = self.clock.now(), self.behaviour.propagation_delay
+        return new_key(account.kind, now, now + timedelta(seconds=after + delay) if delay else None)

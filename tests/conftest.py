@@ -11,9 +11,10 @@ from simulator.client import ControlClient
 from simulator.running import Running
 from simulator.running import simulator as running_simulator
 from tests import emulator
+from tests.collector import Collector, collector
 
-OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_")
-"""How variables begin that would lead tests to a real Azure."""
+OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_", "OTEL_")
+"""How variables begin that would lead tests to a real Azure, or to somebody's collector."""
 
 _RUNNING = pytest.StashKey[Running]()
 _PRINTED = pytest.StashKey[list[str]]()
@@ -65,6 +66,13 @@ def simulator(pytestconfig: pytest.Config) -> ControlClient:
     control = pytestconfig.stash[_RUNNING].control
     control.reset()
     return control
+
+
+@pytest.fixture
+def traces() -> Iterator[Collector]:
+    """A collector of traces."""
+    with collector() as collecting:
+        yield collecting
 
 
 @pytest.fixture(scope="session")

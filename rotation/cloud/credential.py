@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.credentials_async import AsyncSupportsTokenInfo
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.identity.aio import DefaultAzureCredential
 
@@ -26,18 +28,41 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
 
     `client_id` names a user-assigned managed identity; None means the system-assigned one.
     """
-    return SharedTokens(
-        DefaultAzureCredential(
-            authority=cloud.authority,
-            managed_identity_client_id=client_id,
-            process_timeout=_CLI_SECONDS,
-            transport=transport,
-            exclude_shared_token_cache_credential=True,
-            exclude_visual_studio_code_credential=True,
-            exclude_powershell_credential=True,
-            exclude_developer_cli_credential=True,
-        )
+    credential = DefaultAzureCredential(
+        authority=cloud.authority,
+        managed_identity_client_id=client_id,
+        process_timeout=_CLI_SECONDS,
+        transport=transport,
+        exclude_shared_token_cache_credential=True,
+        exclude_visual_studio_code_credential=True,
+        exclude_powershell_credential=True,
+        exclude_developer_cli_credential=True,
     )
+    ways = tuple(_Way(way) for way in credential.credentials)
+    credential.credentials = ways  # type: ignore[assignment]  # of the protocol only what the chain calls
+    return SharedTokens(credential, ways)
+
+
+class _Way:
+    """One way to sign in, which remembers when nobody answered it: the chain that tries it keeps only texts."""
+
+    def __init__(self, credential: Any) -> None:  # noqa: ANN401  the SDK's own are of many types
+        self._credential = credential
+        self.unanswered: AzureError | None = None
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """Ask for a token."""
+        self.unanswered = None
+        try:
+            token: AccessTokenInfo = await self._credential.get_token_info(*scopes, options=options)
+        except (ServiceRequestError, ServiceResponseError) as error:
+            self.unanswered = error
+            raise
+        return token
+
+    async def close(self) -> None:
+        """Close the credential behind."""
+        await self._credential.close()
 
 
 class SharedTokens:
@@ -47,8 +72,9 @@ class SharedTokens:
     and the endpoint of managed identities refuses callers that ask too often.
     """
 
-    def __init__(self, credential: AsyncSupportsTokenInfo) -> None:
+    def __init__(self, credential: AsyncSupportsTokenInfo, ways: Iterable[_Way] = ()) -> None:
         self._credential = credential
+        self._ways = tuple(ways)
         self._locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._held: dict[object, AccessTokenInfo] = {}
 
@@ -59,7 +85,7 @@ class SharedTokens:
         async with self._locks[wanted]:
             # Claims mean that the service has revoked the token that we hold.
             if options.get("claims") or wanted not in self._held or _is_stale(self._held[wanted]):
-                self._held[wanted] = await self._credential.get_token_info(*scopes, options=options)
+                self._held[wanted] = await self._ask(scopes, options)
             return self._held[wanted]
 
     async def get_token(
@@ -78,6 +104,16 @@ class SharedTokens:
             options["tenant_id"] = tenant_id
         token = await self.get_token_info(*scopes, options=options)
         return AccessToken(token.token, token.expires_on)
+
+    async def _ask(self, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+        try:
+            return await self._credential.get_token_info(*scopes, options=options)
+        except ClientAuthenticationError:
+            # Who was not answered has an identity all the same; waiting helps.
+            for way in self._ways:
+                if way.unanswered is not None:
+                    raise way.unanswered from None
+            raise
 
     async def close(self) -> None:
         """Close the credential behind."""

@@ -42,7 +42,7 @@ class BlobLeases:
     @asynccontextmanager
     async def hold(self, account: AccountId) -> AsyncIterator["BlobLease"]:
         """Hold the account while inside; entering raises Busy when another pass has it."""
-        with translated(f"take the lease of {account.name}"):
+        with translated(f"take the lease of {account.name} in the storage that {self._container.setting} names"):
             lease = await self._take(account)
         renewing = asyncio.create_task(lease.keep(self._pause))
         try:

@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from simulator.running import simulator
-from tests.functions.estate import VAULTS, estate
+from tests import emulator
+from tests.functions.estate import SETTINGS, estate
 from tests.functions.harness import App, load
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,8 @@ ORDER = {"vault": "kv-one", "secret": "secret-0"}
 
 def main() -> int:
     """Measure, print, and say whether it is quick enough."""
-    with simulator(estate()) as azure:
-        os.environ.update({**azure.env, "ROTATION_VAULTS": ",".join(VAULTS)})
+    with simulator(estate()) as azure, emulator.azurite() as storage:
+        os.environ.update({**azure.env, **SETTINGS, "AzureWebJobsStorage": storage})
         for folder in (EMPTY, ROOT):
             start(folder)  # so that bytecode and the files themselves are at hand
         ready: dict[Path, list[float]] = {EMPTY: [], ROOT: []}

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from simulator.client import ControlClient
-from tests.functions.estate import VAULTS, estate
+from tests.functions.estate import SETTINGS, estate
 from tests.functions.harness import OLD, OLD_PYTHON, App, load
 from tests.functions.host import Listener, Queues, Rules, queues
 
@@ -29,7 +29,8 @@ async def loaded() -> AsyncIterator[App]:
 def settings(azurite: str) -> Iterator[None]:
     """The app settings; the app reads them when it is first needed, and every test here has the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROTATION_VAULTS", ",".join(VAULTS))
+        for name, value in SETTINGS.items():
+            patch.setenv(name, value)
         patch.setenv("ROTATION_PROBE_TIMEOUT", "PT1S")
         patch.setenv("AzureWebJobsStorage", azurite)
         yield

@@ -5,6 +5,11 @@ from typing import Any
 from tests.integration.estates import one_account
 
 VAULTS = ("kv-one", "kv-two")
+SETTINGS = {
+    "ROTATION_VAULTS": ",".join(VAULTS),
+    "ROTATION_SCHEDULE": "0 */15 * * * *",
+    "ROTATION_AUDIT_SCHEDULE": "0 17 3 * * *",
+}
 
 
 def estate(service: str = "storage", publications: int = 1, **told: Any) -> dict[str, Any]:

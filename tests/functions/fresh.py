@@ -11,11 +11,13 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
 
-def start(folder: Path, *calls: list[Any], **environment: str) -> subprocess.Popen[str]:
-    """Start a process that does the calls."""
+def start(
+    folder: Path, *calls: list[Any], python: str = sys.executable, home: Path = ROOT, **environment: str
+) -> subprocess.Popen[str]:
+    """Start a process that does the calls, by another interpreter or in another folder where that matters."""
     process = subprocess.Popen(  # noqa: S603  our own program
-        [sys.executable, "-m", "tests.functions.once", str(folder)],
-        cwd=ROOT,
+        [python, "-m", "tests.functions.once", str(folder)],
+        cwd=home,
         env={**os.environ, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -29,9 +31,9 @@ def start(folder: Path, *calls: list[Any], **environment: str) -> subprocess.Pop
     return process
 
 
-def fresh(folder: Path, *calls: list[Any], **environment: str) -> tuple[dict[str, Any], str]:
+def fresh(folder: Path, *calls: list[Any], **told: Any) -> tuple[dict[str, Any], str]:
     """Do the calls; what came of them, and what was logged."""
-    return finish(start(folder, *calls, **environment))
+    return finish(start(folder, *calls, **told))
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[dict[str, Any], str]:

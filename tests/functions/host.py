@@ -58,6 +58,12 @@ class Attempt:
     invocation: Invocation | None
     given_up: bool = False
 
+    @property
+    def error(self) -> str | None:
+        """The name of the error that was raised to the queue."""
+        raised = self.invocation and self.invocation.error
+        return raised.partition(":")[0] if raised else None
+
 
 class Queues:
     """The work queue and its poison queue; messages are encoded as the host does it unless they are `raw`."""

@@ -31,6 +31,8 @@ class Schedule:
     def parse(cls, expression: str) -> Self:
         """Read an expression; raises ValueError."""
         fields = expression.lower().split()
+        if len(fields) != len(RANGES):
+            raise ValueError(f"{expression!r} has not {len(RANGES)} fields")
         return cls(*(_values(field, allowed) for field, allowed in zip(fields, RANGES, strict=True)))
 
     def after(self, now: datetime) -> datetime:

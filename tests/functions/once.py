@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 import sys
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,8 @@ async def do(folder: Path, calls: list[list[Any]]) -> dict[str, Any]:
         "functions": {name: sorted(function.bindings, key=str) for name, function in app.functions.items()},
         "results": results,
         "files": {name: str(sys.modules[name].__file__) for name in OURS & sys.modules.keys()},
-        "distributions": sorted(_imported()),
+        "path": sys.path,
+        "modules": sorted(sys.modules),
     }
 
 
@@ -39,16 +39,6 @@ def _shown(done: Any) -> dict[str, Any]:
     if isinstance(done, Answer):
         return {"status": done.status, "body": done.json()}
     return {"error": done.error, "messages": done.messages}
-
-
-def _imported() -> set[str]:
-    """The distributions that modules came from."""
-    files = {str(Path(file).resolve()) for m in list(sys.modules.values()) if (file := getattr(m, "__file__", None))}
-    return {
-        distribution.name.lower().replace("_", "-")
-        for distribution in distributions()
-        if any(str(Path(str(distribution.locate_file(f))).resolve()) in files for f in distribution.files or ())
-    }
 
 
 if __name__ == "__main__":

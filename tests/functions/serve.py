@@ -31,7 +31,7 @@ PORT = 7071
 LOOK_SECONDS = 1.0
 """How often an empty queue is looked at."""
 WEBHOOK = "/runtime/webhooks/EventGrid"
-FOREIGN = ("AZURE_", "IDENTITY_", "MSI_", "AzureWebJobsStorage")
+FOREIGN = ("AZURE_", "IDENTITY_", "MSI_", "AzureWebJobsStorage", "ROTATION_LEASES", "ROTATION_ACCOUNTS")
 """How variables begin that would lead the app to a real Azure."""
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
@@ -94,13 +94,16 @@ class Host:
             told = await request.json()
         except ValueError:
             return web.Response(status=400)
-        events: list[dict[str, Any]] = told if isinstance(told, list) else [told]
+        events: list[Any] = told if isinstance(told, list) else [told]
+        if not all(isinstance(event, dict) for event in events):
+            return web.Response(status=400)
         name = request.query.get("functionName", "")
         if name not in [function.name for function in self.triggered_by("eventGridTrigger")]:
             return web.Response(status=404)
         for event in events:
-            if event.get("eventType") == VALIDATION:
-                return web.json_response({"validationResponse": event["data"]["validationCode"]})
+            match event:
+                case {"eventType": str(kind), "data": {"validationCode": code}} if kind == VALIDATION:
+                    return web.json_response({"validationResponse": code})
         ended = await asyncio.gather(*(self._app.event(name, event) for event in events))
         done = [await self._settle(name, invocation) for invocation in ended]
         return web.Response(status=202 if all(done) else 500)
@@ -159,8 +162,9 @@ def _explain(port: int, azure: ControlClient) -> None:
 
   how things stand        curl {here}/api/status
   rotate one account      curl -X POST {here}/api/rotate/kv-orders/live-connection -d '{{"force": true}}'
-  let a timer fire now    curl -X POST {here}/admin/functions/sweep
-  an event of Key Vault   curl '{here}{WEBHOOK}?functionName=near_expiry' -d '{event}'
+  let a timer fire now    curl -X POST {here}/admin/functions/sweep -H 'Content-Type: application/json' -d '{{}}'
+  an event of Key Vault   curl '{here}{WEBHOOK}?functionName=near_expiry' \
+                            -H 'Content-Type: application/json' -H 'aeg-event-type: Notification' -d '{event}'
   the simulated accounts  curl {azure.url}/accounts
 """,
         flush=True,
@@ -189,7 +193,11 @@ def main() -> None:
     with emulator.azurite() as storage:
         os.environ.update({**sample, **os.environ, "AzureWebJobsStorage": storage})
         azure = ControlClient(os.environ["SIMULATOR_URL"])
-        asyncio.run(serve(storage, azure, int(sys.argv[1]) if sys.argv[1:] else PORT))
+        try:
+            asyncio.run(serve(storage, azure, int(sys.argv[1]) if sys.argv[1:] else PORT))
+        except* (OSError, ValueError) as failed:
+            # A port that is taken or none, or a schedule that is none.
+            sys.exit(f"serve: {failed.exceptions[0]}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the host is told about the functions."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.functions.harness import App
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+ROOT = Path(__file__).parents[2]
 QUEUE = {"type": "queue", "direction": "OUT", "queueName": "rotation-work", "connection": "AzureWebJobsStorage"}
 HTTP = {"type": "http", "direction": "OUT"}
 BINDINGS: dict[str, list[dict[str, Any]]] = {
@@ -51,6 +53,15 @@ async def test_each_function_has_its_bindings(loaded: App, name: str) -> None:
     """Trigger, outputs and their settings are those that the host reads; parameters may be called anything."""
     found = [{k: v for k, v in binding.items() if k != "name"} for binding in loaded.functions[name].bindings]
     assert sorted(BINDINGS[name], key=_type) == sorted(found, key=_type)
+
+
+async def test_no_function_lets_a_cancellation_out() -> None:
+    """The worker would send no answer, and the host wait for one to the time limit."""
+    tree = ast.parse((ROOT / "function_app.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
+    around = [[ast.unparse(decorator) for decorator in function.decorator_list[-2:]] for function in functions]
+
+    assert [["contained", "traced"]] * len(BINDINGS) == around
 
 
 async def test_the_empty_app_of_the_benchmark_has_the_same(loaded: App) -> None:

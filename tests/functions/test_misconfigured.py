@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simulator.client import ControlClient
-from tests.functions.estate import estate
+from tests.functions.estate import SETTINGS, estate
 from tests.functions.events import event_grid
 from tests.functions.fresh import ROOT, fresh
 from tests.functions.harness import OLD, OLD_PYTHON
@@ -32,8 +32,7 @@ def test_a_misconfigured_app_starts_and_every_function_says_what_is_wrong(simula
         ["timer", "audit"],
         ["event", "near_expiry", event_grid("kv-one", "secret-0", "0")],
         ["message", "rotate_account", json.dumps(MESSAGE)],
-        ROTATION_VAULTS="kv one",
-        ROTATION_OVERLAP="soon",
+        **SETTINGS | {"ROTATION_VAULTS": "kv one", "ROTATION_OVERLAP": "soon"},
     )
 
     assert 6 == len(told["functions"])
@@ -54,3 +53,12 @@ def test_an_app_without_any_setting_starts(simulator: ControlClient) -> None:
     told, _ = fresh(ROOT, ["get", "status"], ROTATION_VAULTS="")
     assert 6 == len(told["functions"])
     assert "ROTATION_VAULTS" in told["results"][0]["body"]["detail"]
+
+
+def test_a_schedule_that_is_not_set_is_told(simulator: ControlClient, azurite: str) -> None:
+    """The host cannot fire a timer without one, and nobody would miss the sweeps before keys expire."""
+    simulator.reset(estate())
+    told, _ = fresh(ROOT, ["get", "status"], **SETTINGS | {"AzureWebJobsStorage": azurite, "ROTATION_SCHEDULE": ""})
+
+    assert 503 == told["results"][0]["status"]
+    assert "ROTATION_SCHEDULE: it is not set, so the host starts no sweeps" == told["results"][0]["body"]["detail"]

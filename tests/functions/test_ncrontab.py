@@ -31,5 +31,5 @@ def test_the_next_time_of_a_schedule(expression: str, expected: str) -> None:
 @pytest.mark.parametrize("expression", ["*/15 * * * *", "60 * * * * *", "0 0 0 0 * *", "soon", "0 0 x * * *"])
 def test_what_is_no_schedule_is_refused(expression: str) -> None:
     """Five fields are those of another cron."""
-    with pytest.raises(ValueError, match=r"longer|shorter|within|invalid literal"):
+    with pytest.raises(ValueError, match=r"fields|within|invalid literal"):
         Schedule.parse(expression)

@@ -4,25 +4,26 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import BlobServiceClient
-from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from examples import storage_consumer
 from examples.consuming import Tally, consume
 from examples.rotating_client import RotatingClient
 from simulator.client import ControlClient
+from tests.functions import leases
 from tests.functions.estate import estate
-from tests.functions.events import cloud_event, current_version, event_grid
+from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
-from tests.functions.seeing import changes, regenerates, slots, told
+from tests.functions.instances import instance, invoked
+from tests.functions.seeing import always_open, changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -78,8 +79,7 @@ async def test_a_due_secret_is_rotated_by_the_timer(
         (attempt,) = await listener.drain()
         again = await app.timer("sweep")
 
-    assert attempt.invocation is not None
-    assert attempt.invocation.error is None
+    assert None is attempt.error
     assert ["key2"] * 3 == slots(simulator)
     assert 1 == regenerates(simulator)
     assert ([], []) == (await work.waiting(), await work.poisoned())
@@ -113,8 +113,7 @@ async def test_a_secret_that_is_rotated_over_http_may_finish_in_the_queue(
         await work.put(done.messages)
         attempts = await listener.drain()
 
-    assert attempts[-1].invocation is not None
-    assert attempts[-1].invocation.error is None
+    assert None is attempts[-1].error
     assert ["key2"] * 3 == slots(simulator)
     assert 1 == regenerates(simulator)
     assert [] == await work.poisoned()
@@ -137,6 +136,24 @@ async def test_five_deliveries_of_an_event_beside_the_timer_rotate_once(
     assert ["key2"] * 3 == slots(simulator)
 
 
+async def test_events_that_overtake_each_other_rotate_once(
+    app: App, simulator: ControlClient, work: Queues, listener: Listener
+) -> None:
+    """That a publication expired is heard before that it is about to, for some of them when all is done."""
+    names = [("kv-one", "secret-0"), ("kv-one", "secret-1"), ("kv-two", "secret-2")]
+    versions = [(*name, current_version(*name)) for name in names]
+    expired, near = ([event_grid(*spoken_of, kind) for spoken_of in versions] for kind in (EXPIRED, NEAR_EXPIRY))
+    with always_open(simulator):
+        for batch in ([*expired, near[2]], [near[1], near[0], *expired]):
+            for event in batch:
+                await work.put((await app.event("near_expiry", event)).messages)
+            assert None is (await listener.drain())[-1].error
+
+    assert 1 == regenerates(simulator)
+    assert ["key2"] * 3 == slots(simulator)
+    assert ([], []) == (await work.waiting(), await work.poisoned())
+
+
 async def test_a_stale_event_changes_nothing(
     app: App, simulator: ControlClient, work: Queues, listener: Listener
 ) -> None:
@@ -147,8 +164,7 @@ async def test_a_stale_event_changes_nothing(
     await work.put((await app.event("near_expiry", event)).messages)
     (attempt,) = await listener.drain()
 
-    assert attempt.invocation is not None
-    assert attempt.invocation.error is None
+    assert None is attempt.error
     assert [] == changes(simulator)
 
 
@@ -166,26 +182,48 @@ async def test_what_cannot_be_read_is_parked_and_harms_nobody(
     assert [] == await work.waiting()
     assert ["key2"] * 3 == slots(simulator)
     assert 3 == sum(attempt.given_up for attempt in attempts)
-    assert {"bad-input"} == {event["error"] for event in told(caplog, "failed")}
+    failures = told(caplog, "failed")
+    assert {"bad-input"} == {event["error"] for event in failures}
+    complaints = {"the message is not JSON", "the message is of version 0, and this app reads version 1"}
+    assert complaints == {event["message"] for event in failures}
 
 
 async def test_five_transient_failures_end_in_the_poison_queue(
-    app: App, simulator: ControlClient, work: Queues, listener: Listener, azurite: str
+    app: App, simulator: ControlClient, work: Queues, listener: Listener
 ) -> None:
-    """Somebody holds the account and never lets go: each attempt fails, the message is parked, nothing was changed."""
-    (message,) = (await app.timer("sweep")).messages
-    await app.message("rotate_account", message)
+    """The service fails again and again: each attempt fails, the message is parked, nothing was changed."""
     (again,) = (await app.timer("audit")).messages
+    failing = simulator.fault(path="/listKeys", status=409, code="Conflict")
+    await work.put([again])
+    attempts = await listener.drain()
+    simulator.lift(failing)
+
+    assert [1, 2, 3, 4, 5] == [attempt.count for attempt in attempts]
+    assert {"Unavailable"} == {attempt.error for attempt in attempts}
+    assert [again] == await work.poisoned()
+    assert [] == changes(simulator)
+
+
+@pytest.mark.parametrize("function", ["sweep", "rotate_now"])
+async def test_an_account_that_is_held_to_the_end_parks_only_what_somebody_insisted_on(  # noqa: PLR0913, PLR0917  fixtures
+    app: App, simulator: ControlClient, work: Queues, listener: Listener, azurite: str, function: str
+) -> None:
+    """Whoever holds the account does what is due; an emergency that could not be carried out must not vanish."""
+    due = (await app.timer("sweep")).messages
+    await app.message("rotate_account", due[0])
+    async with instance(patience=0) as impatient:
+        with invoked(impatient), leases.all_taken(azurite):
+            insisted = (await app.ordered("rotate_now", KEY, {"compromised": "active"})).messages
     simulator.clear_journal()
-    async with held(azurite):
-        await work.put([again])
+    messages = {"sweep": due, "rotate_now": insisted}[function]
+    with leases.all_taken(azurite):
+        await work.put(messages)
         attempts = await listener.drain()
 
     assert [1, 2, 3, 4, 5] == [attempt.count for attempt in attempts]
-    assert {"Busy"} == {
-        ((attempt.invocation and attempt.invocation.error) or "").partition(":")[0] for attempt in attempts
-    }
-    assert [again] == await work.poisoned()
+    assert ["Busy"] * 4 == [attempt.error for attempt in attempts[:4]]
+    assert {"sweep": None, "rotate_now": "Busy"}[function] == attempts[4].error
+    assert {"sweep": [], "rotate_now": insisted}[function] == await work.poisoned()
     assert [] == changes(simulator)
 
 
@@ -207,16 +245,3 @@ async def test_no_key_is_in_any_answer_message_or_log(
     keys = simulator.keys()
     assert len(keys) >= 4, "two of the account and two that replaced them"
     assert [] == [key for key in keys if key in said]
-
-
-@asynccontextmanager
-async def held(azurite: str) -> AsyncIterator[None]:
-    """Hold the leases of all accounts that there were passes on, as another process would."""
-    async with ContainerClient.from_connection_string(azurite, "rotation-leases") as container:
-        leases = [BlobLeaseClient(container.get_blob_client(blob.name)) async for blob in container.list_blobs()]
-        assert leases
-        for lease in leases:
-            await lease.acquire(60)
-        yield
-        for lease in leases:
-            await lease.release()

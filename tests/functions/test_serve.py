@@ -71,7 +71,7 @@ class Served:
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
+def serving(**settings: str) -> Iterator[Served]:
     """Start it, and interrupt it afterwards as a terminal does."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -80,7 +80,7 @@ def serving() -> Iterator[Served]:
     with subprocess.Popen(  # noqa: S603  our own program
         [sys.executable, "-m", "tests.functions.serve", port],
         cwd=ROOT,
-        env=environment,
+        env=environment | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -114,6 +114,7 @@ def test_a_person_can_try_the_whole_app() -> None:
         assert (200, {"validationResponse": "one-two"}) == _parsed(served.ask(webhook, [validation]))
         assert 200 == served.ask(webhook, method="OPTIONS", **{"WebHook-Request-Origin": "eventgrid.azure.net"})[0]
         assert 404 == served.ask("/runtime/webhooks/EventGrid?functionName=sweep", [served.event])[0]
+        assert 400 == served.ask(webhook, ["no event", None])[0]
 
         assert 202 == served.ask(webhook, served.event)[0]
         served.becomes("batchrendering", "Primary")
@@ -122,6 +123,12 @@ def test_a_person_can_try_the_whole_app() -> None:
         assert 200 == served.ask("/api/rotate/kv-orders/live-connection", {"force": True})[0]
         assert "Secondary" == served.slots()["wps-contoso-live"]
         assert 404 == served.ask("/api/rotate/kv-orders/orders-smtp-password", {})[0]
+
+
+def test_timers_fire_by_themselves() -> None:
+    """A sweep every two seconds finds what is due, and the queue is worked on."""
+    with serving(ROTATION_SCHEDULE="*/2 * * * * *") as served:
+        served.becomes("stcontosoorders", "key2")
 
 
 def _parsed(answer: tuple[int, str]) -> tuple[int, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,13 +10,17 @@ import pytest
 from rotation.clock import SystemClock
 from simulator.client import ControlClient
 from tests.functions.estate import estate
-from tests.functions.events import cloud_event, current_version, event_grid, quirky
+from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid, quirky
 from tests.functions.harness import App
 from tests.functions.seeing import changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ONE = {"vault": "kv-one", "secret": "secret-0"}
+
+Event = dict[str, Any]
+MakeEvent = Callable[..., Event]
+SCHEMAS = pytest.mark.parametrize("make", [event_grid, cloud_event], ids=["event grid", "cloudevents"])
 
 
 def message(**told: Any) -> str:
@@ -76,35 +81,48 @@ async def test_a_sweep_over_a_broken_vault_still_sees_the_other(
     assert ["kv-two"] == [event["vault"] for event in told(caplog, "failed")]
 
 
-@pytest.mark.parametrize("make", [event_grid, cloud_event, quirky], ids=["event grid", "cloudevents", "quirks"])
-async def test_an_event_becomes_a_message(app: App, simulator: ControlClient, make: Any) -> None:
-    """The message names secret and version, whatever the schema; nothing was contacted."""
-    done = await app.event("near_expiry", make("kv-one", "secret-0", "0123456789abcdef0123456789abcdef"))
+@SCHEMAS
+@pytest.mark.parametrize("kind", [NEAR_EXPIRY, EXPIRED], ids=["near expiry", "expired"])
+@pytest.mark.parametrize("sent", [dict, quirky], ids=["tidy", "quirks"])
+async def test_an_event_becomes_a_message(
+    app: App, simulator: ControlClient, make: MakeEvent, kind: str, sent: Callable[[Event], Event]
+) -> None:
+    """The message names secret and version, whatever the schema and its quirks; nothing was contacted."""
+    done = await app.event("near_expiry", sent(make("kv-one", "secret-0", "0123456789abcdef0123456789abcdef", kind)))
 
     assert done.error is None
     (content,) = map(json.loads, done.messages)
     occasion = {"secret": "kv-one/secret-0", "version": "0123456789abcdef0123456789abcdef"}
-    assert occasion == content["request"]["occasion"]
+    assert (occasion, ["kv-one/secret-0"]) == (content["request"]["occasion"], content["secrets"])
     assert [] == simulator.journal()
 
 
+@SCHEMAS
 @pytest.mark.parametrize(
-    "change",
+    ("kind", "vault", "because"),
     [
-        {"eventType": "Microsoft.KeyVault.CertificateNearExpiry"},
-        {"eventType": "Microsoft.Storage.BlobCreated", "data": {"api": "PutBlob"}},
-        {"data": {"VaultName": "kv-elsewhere", "ObjectName": "secret-0", "Version": "0"}},
+        ("Microsoft.KeyVault.CertificateNearExpiry", "kv-one", "not an event of a secret's expiry"),
+        ("Microsoft.KeyVault.SecretNewVersionCreated", "kv-one", "not an event of a secret's expiry"),
+        ("Microsoft.Storage.BlobCreated", "kv-one", "not an event of a secret's expiry"),
+        (NEAR_EXPIRY, "kv-elsewhere", "the vault is not one of ROTATION_VAULTS"),
+        (EXPIRED, "kv-one-too", "the vault is not one of ROTATION_VAULTS"),
     ],
-    ids=["certificate", "another service", "another vault"],
+    ids=["certificate", "new version", "another service", "another vault", "a vault of a similar name"],
 )
-async def test_an_event_that_is_not_ours_is_ignored(
-    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+async def test_s7_an_event_that_is_not_ours_is_ignored(  # noqa: PLR0913, PLR0917  fixtures and cases
+    app: App,
+    simulator: ControlClient,
+    caplog: pytest.LogCaptureFixture,
+    make: MakeEvent,
+    kind: str,
+    vault: str,
+    because: str,
 ) -> None:
     """It succeeds, so that it is not delivered again, says why in the log, and contacts no vault."""
-    done = await app.event("near_expiry", {**event_grid("kv-one", "secret-0", "0"), **change})
+    done = await app.event("near_expiry", make(vault, "secret-0", "0", kind))
 
     assert (None, []) == (done.error, done.messages)
-    assert 1 == len(told(caplog, "ignored"))
+    assert [because] == [event["because"] for event in told(caplog, "ignored")]
     assert [] == simulator.journal()
 
 
@@ -258,28 +276,30 @@ async def test_a_message_is_carried_out(app: App, simulator: ControlClient, capl
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "complaint"),
     [
-        "",
-        "rotate it",
-        "[]",
-        "{}",
-        message(version=0),
-        message(version=2),
-        message(secrets=["kv-one"]),
-        message(asked="yesterday"),
+        ("", "not JSON"),
+        ("rotate it", "not JSON"),
+        ("[]", "not an object"),
+        ("{}", "of version None, and this app reads version 1"),
+        (message(version=0), "of version 0, and this app reads version 1"),
+        (message(version=2), "of version 2, and this app reads version 1"),
+        (message(secrets=["kv-one"]), "'kv-one' is not VAULT/SECRET"),
+        (message(asked="yesterday"), "asked: "),
     ],
     ids=["empty", "text", "list", "nothing", "old", "new", "secret", "time"],
 )
 async def test_a_message_that_cannot_be_read_fails(
-    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, text: str
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture, text: str, complaint: str
 ) -> None:
     """It is raised to the queue with its reason, which parks it in the end; nothing was contacted."""
     done = await app.message("rotate_account", text)
 
     assert done.error is not None
     assert done.error.startswith("BadInput: ")
-    assert ["bad-input"] == [event["error"] for event in told(caplog, "failed")]
+    (event,) = told(caplog, "failed")
+    assert ("rotate_account", "bad-input", 1) == (event["function"], event["error"], event["delivery"])
+    assert complaint in event["message"]
     assert [] == simulator.journal()
 
 

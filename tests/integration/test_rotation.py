@@ -425,13 +425,16 @@ async def test_a_listing_that_lags_does_not_make_an_emergency_regenerate_again(
     assert 1 == regenerates(simulator)
 
 
-async def test_an_emergency_that_failed_half_way_is_finished_by_its_repetition(simulator: ControlClient) -> None:
+@pytest.mark.parametrize("role", [Role.ACTIVE, Role.BOTH])
+async def test_an_emergency_that_failed_half_way_is_finished_by_its_repetition(
+    simulator: ControlClient, role: Role
+) -> None:
     """The new key is published and the leaked one could not be ended: saying it again ends it."""
     estate = one_account("storage", publications=3)
     simulator.reset(estate)
     leaked = fingerprints(simulator, "storage")[0]
     simulator.fault(method="POST", path="(?i)/regenerate", skip=1, times=1, status=503)
-    request = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(0))
+    request = Request(Trigger.OPERATOR, id="INC-1", compromised=role, grace=timedelta(0))
     async with bench(estate) as work:
         (failed,) = (await work.rotate(request)).outcomes
         still_there = leaked in fingerprints(simulator, "storage")

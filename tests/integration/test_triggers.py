@@ -3,9 +3,6 @@
 import asyncio
 import json
 import logging
-import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,53 +10,27 @@ from typing import Any
 import pytest
 
 from rotation import telemetry
+from rotation.clock import SystemClock
 from rotation.containment import contained
 from rotation.errors import ChangedMeanwhile, Transient
-from rotation.messages import read
+from rotation.messages import Work, read, write
+from rotation.model import Request, SecretRef
 from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
+from tests.integration.triggered import ROUTE, SETTINGS, app, events, listings, over_two_vaults, regenerations
 
-ROUTE = {"vault": "kv-one", "secret": "secret-0"}
-SETTINGS = {"ROTATION_VAULTS": "kv-one,kv-two"}
+WORK = Work(secrets=(SecretRef("kv-one", "secret-0"),), request=Request(id="one"), asked=SystemClock().now())
+
+pytestmark = pytest.mark.usefixtures("host_storage")
+
+
 EVENT = {
     "id": "an id that no tag can hold",
     "eventType": "Microsoft.KeyVault.SecretNearExpiry",
     "data": {"VaultName": "kv-one", "ObjectName": "secret-0", "Version": "0123456789abcdef"},
 }
-
-
-@asynccontextmanager
-async def app(
-    clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
-) -> AsyncIterator[Triggers]:
-    """The functions, with settings of their own."""
-    telemetry.configure()
-    triggers = Triggers({**os.environ, **settings}, clock, patience=patience)
-    try:
-        yield triggers
-    finally:
-        await triggers.close()
-
-
-def listings(simulator: ControlClient) -> int:
-    """How often the first vault was listed."""
-    return sum(
-        entry["host"].startswith("kv-one") and entry["path"].rstrip("/") == "/secrets" and not entry["sign_in"]
-        for entry in simulator.journal()
-    )
-
-
-def regenerations(simulator: ControlClient) -> int:
-    """How many keys were regenerated."""
-    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
-
-
-def events(caplog: pytest.LogCaptureFixture, name: str) -> list[Mapping[str, Any]]:
-    """What was told under a name."""
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "rotation"]
-    return [line for line in lines if line["event"] == f"rotation.{name}"]
 
 
 def two_accounts() -> dict[str, Any]:
@@ -74,12 +45,6 @@ def two_accounts() -> dict[str, Any]:
             {"name": "kv-two", "resource_group": "rg-one", "secrets": []},
         ],
     }
-
-
-def over_two_vaults(service: str = "storage") -> dict[str, Any]:
-    """One account that is due, in the first of two vaults."""
-    estate = one_account(service)
-    return {**estate, "vaults": [*estate["vaults"], {"name": "kv-two", "resource_group": "rg-one", "secrets": []}]}
 
 
 async def test_the_accounts_of_a_sweep_share_a_listing(simulator: ControlClient) -> None:
@@ -143,7 +108,7 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
     """The pass goes on; the same request in the queue finds it done."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b'{"force": true, "request_id": "slow-one"}')
+        reply = await triggers.rotate_now(ROUTE, {}, b'{"force": true, "request_id": "slow-one"}')
         await asyncio.gather(*triggers._going_on)
         assert reply.message is not None
         await triggers.rotate_account(reply.message.encode())
@@ -154,12 +119,14 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
     assert 1 == regenerations(simulator)
 
 
-async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(simulator: ControlClient) -> None:
+async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
     """202, and the message publishes what was staged without regenerating again."""
     simulator.reset(over_two_vaults())
     simulator.behave(propagation_delay=2)
     async with app(settings={**SETTINGS, "ROTATION_PROBE_TIMEOUT": "PT0S"}) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b"")
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
         staged = simulator.verdict()
     assert (202, "/api/status?vault=kv-one&secret=secret-0") == (reply.status, reply.headers["Location"])
     assert reply.message is not None
@@ -167,6 +134,9 @@ async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(simulator
         await triggers.rotate_account(reply.message.encode())
 
     assert ["key1"] == [row["slot"] for row in staged]
+    waiting, finished = events(caplog, "attempt")
+    assert ("staged", True) == (waiting["error"], {"to", "fingerprint"}.isdisjoint(waiting))
+    assert ("key1", "key2") == (finished["from"], finished["to"])
     assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
     assert 1 == regenerations(simulator)
 
@@ -175,7 +145,7 @@ async def test_a_dry_run_that_takes_too_long_is_broken_off(simulator: ControlCli
     """There is nothing to hand over, since nothing was to be changed."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, b'{"dry_run": true}')
+        reply = await triggers.rotate_now(ROUTE, {}, b'{"dry_run": true}')
         status = await triggers.status({"deep": "true"})
 
     assert [(503, None), (503, None)] == [(answer.status, answer.message) for answer in (reply, status)]
@@ -186,7 +156,7 @@ async def test_what_somebody_insisted_on_is_not_forgotten(simulator: ControlClie
     """A vault cannot be listed: the next sweep looks again at what is due, but would not force anything."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        reply = await triggers.rotate_now(ROUTE, json.dumps({"force": force}).encode())
+        reply = await triggers.rotate_now(ROUTE, {}, json.dumps({"force": force}).encode())
         await asyncio.gather(*triggers._going_on)
     assert reply.message is not None
     simulator.reset(over_two_vaults())
@@ -204,7 +174,7 @@ async def test_what_fails_when_nobody_waits_any_more_is_told(
     """It ends as an event and not as a complaint of asyncio."""
     simulator.reset(over_two_vaults())
     async with app(patience=0) as triggers:
-        await triggers.rotate_now({**ROUTE, "secret": "nothing"}, b"")
+        await triggers.rotate_now({**ROUTE, "secret": "nothing"}, {}, b"")
         await asyncio.gather(*triggers._going_on, return_exceptions=True)
         await asyncio.sleep(0)
 
@@ -222,7 +192,7 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         assert [] == await triggers.audit()
         assert None is await triggers.near_expiry(EVENT)
         await triggers.rotate_account(message.encode())
-        replies = [await triggers.rotate_now(ROUTE, b""), await triggers.status({})]
+        replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
 
     told = events(caplog, "failed")
     functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
@@ -232,6 +202,56 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         complaints = reply.document["errors"]
         assert isinstance(complaints, list)
         assert {"ROTATION_VAULTS", "ROTATION_OVERLAP"} == {text.partition(":")[0] for text in complaints}
+
+
+class Unreadable(dict[str, str]):
+    """An environment that fails in a way that nobody foresaw, with a text that must not be told."""
+
+    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]  # it never returns
+        """Fail."""
+        raise RuntimeError(f"SECRET {name} {default}")
+
+
+async def test_what_nobody_foresaw_ends_with_its_kind_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """S6, S8: the text of a defect may hold anything, and the host would log it; no message is parked for it."""
+    telemetry.configure()
+    triggers = Triggers(Unreadable())
+    assert ([], [], None) == (await triggers.sweep(), await triggers.audit(), await triggers.near_expiry(EVENT))
+    await triggers.rotate_account(write(WORK).encode())
+    replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
+
+    failed = events(caplog, "failed")
+    functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
+    assert functions == [event["function"] for event in failed]
+    assert {"unexpected RuntimeError; please report it"} == {event["message"] for event in failed}
+    assert [500, 500] == [reply.status for reply in replies]
+    assert "SECRET" not in caplog.text + "".join(reply.text for reply in replies)
+
+
+async def test_an_app_that_cannot_keep_its_instances_apart_rotates_nothing(
+    simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S1: half a setting of the host storage is enough for the queue, and not for leases."""
+    monkeypatch.delenv("AzureWebJobsStorage")
+    half = {"AzureWebJobsStorage__queueServiceUri": "https://stone.queue.core.windows.net"}
+    async with app(settings=SETTINGS | half) as triggers:
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
+
+    assert (503, "bad-settings") == (reply.status, reply.document["code"])
+    assert str(reply.document["detail"]).startswith("AzureWebJobsStorage__blobServiceUri: ")
+    assert [] == simulator.journal()
+
+
+async def test_a_lease_that_cannot_be_had_names_its_setting(simulator: ControlClient) -> None:
+    """Whose storage it is tells nobody where to mend it; and the secret of the address is there."""
+    simulator.reset(over_two_vaults())
+    elsewhere = {"ROTATION_LEASES": "https://nobody.blob.core.windows.net/rotation-leases"}
+    async with app(settings=SETTINGS | elsewhere) as triggers:
+        reply = await triggers.rotate_now(ROUTE, {}, b"")
+
+    assert reply.status in (409, 503)
+    assert "in the storage that ROTATION_LEASES names" in str(reply.document["detail"])
+    assert 0 == regenerations(simulator)
 
 
 async def test_an_event_has_one_id_however_often_it_comes(simulator: ControlClient) -> None:
@@ -301,7 +321,7 @@ async def test_a_message_that_met_a_busy_account_to_its_end_is_parked_only_for_a
     async with app(patience=0.1) as triggers:
         (due,) = await triggers.sweep()
         stall = simulator.fault(method="POST", path="regenerateKey", stall=True)
-        handed_over = await triggers.rotate_now(ROUTE, json.dumps(order).encode())
+        handed_over = await triggers.rotate_now(ROUTE, {}, json.dumps(order).encode())
         assert simulator.hits(stall, wait=10)
         message = handed_over.message if order else due
         assert message is not None
@@ -338,7 +358,7 @@ async def test_a_pass_outlives_its_cancelled_invocation(simulator: ControlClient
     """It is not stopped between two writes."""
     simulator.reset(over_two_vaults())
     async with app() as triggers:
-        invocation = asyncio.create_task(triggers.rotate_now(ROUTE, b""))
+        invocation = asyncio.create_task(triggers.rotate_now(ROUTE, {}, b""))
         await asyncio.sleep(0)
         assert triggers._going_on
         invocation.cancel()

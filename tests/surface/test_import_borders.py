@@ -16,7 +16,7 @@ ENGINE = frozenset({"ports", "concurrency", "observe", "act", "rotate", "fleet",
 OUTER = frozenset(
     {
         *("settings", "clock", "calls", "wiring", "__init__"),
-        *("triggers", "containment", "replies", "telemetry"),
+        *("triggers", "containment", "replies", "telemetry", "tracing", "otlp"),
         *("cli", "commands", "console", "views", "doctor", "__main__"),
     }
 )

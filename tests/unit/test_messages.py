@@ -8,7 +8,7 @@ import pytest
 
 from rotation.errors import BadInput
 from rotation.messages import Work, read, write
-from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Trigger
+from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspect, Trigger
 
 ACCOUNT = AccountId.parse(
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-one"
@@ -28,6 +28,19 @@ WORKS = {
     "emergency": Work(
         secrets=(REF,),
         request=Request(Trigger.OPERATOR, "c", compromised=Role.BOTH, grace=timedelta(minutes=3)),
+        asked=ASKED,
+    ),
+    "emergency for certain keys": Work(
+        secrets=(REF,),
+        request=Request(
+            Trigger.OPERATOR,
+            "c",
+            compromised=Role.BOTH,
+            suspects=(
+                Suspect("key1", "0123456789ab", published=True),
+                Suspect("key2", "ba9876543210", published=False),
+            ),
+        ),
         asked=ASKED,
     ),
 }

@@ -14,13 +14,13 @@ REF = SecretRef("kv-one", "secret-0")
 
 def order(**body: object) -> Order:
     """Read an order for one secret."""
-    return read_order("kv-one", "secret-0", json.dumps(body).encode())
+    return read_order("kv-one", "secret-0", {}, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b'{"force": null}'])
 def test_an_order_needs_no_body(body: bytes) -> None:
     """The address alone asks for what is due."""
-    assert Order(ref=REF) == read_order("KV-One", "Secret-0", body)
+    assert Order(ref=REF) == read_order("KV-One", "Secret-0", {"code": "x"}, body)
 
 
 def test_everything_that_may_be_asked_for_is_read() -> None:
@@ -51,9 +51,10 @@ def test_everything_that_may_be_asked_for_is_read() -> None:
         ({"dry_run": 1}, ["dry_run"]),
         ({"reason": "two\nlines"}, ["reason"]),
         ({"reason": "x" * (MAX_REASON + 1)}, ["reason"]),
+        ({"reason": f"found {'kEy0' * 21} in a log"}, ["reason"]),
         ({"request_id": "a b"}, ["request_id"]),
         ({"dryrun": True}, ["'dryrun'"]),
-        ({"secret": "kv-two/other"}, ["secret"]),
+        ({"secret": "kv-two/other", "grace": "soon"}, ["'secret'", "grace", "grace"]),
         ({"compromised": 1, "grace": 1, "force": 1, "reason": 1}, ["compromised", "force", "grace", "reason"]),
     ],
 )
@@ -71,9 +72,22 @@ def test_every_complaint_is_told(body: dict[str, object], members: list[str]) ->
 def test_an_address_that_names_no_secret_is_a_complaint(vault: str, secret: str) -> None:
     """It is told together with what is wrong in the body."""
     with pytest.raises(BadInput) as caught:
-        read_order(vault, secret, b'{"force": 1}')
+        read_order(vault, secret, {}, b'{"force": 1}')
 
     assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["secret", "force"]
+
+
+@pytest.mark.parametrize("astray", ["dry_run", "compromised", "x" * 99])
+def test_what_stands_in_the_query_is_a_complaint(astray: str) -> None:
+    """Who says dry_run there must not be taken for somebody who does not say it."""
+    with pytest.raises(BadInput, match=f"^{astray[:40]!r}: the query is not read"):
+        read_order("kv-one", "secret-0", {astray: "true", "code": "x", "clientId": "default"}, b"")
+
+
+def test_a_member_that_stands_there_twice_is_a_complaint() -> None:
+    """Whichever counted, half of the readers would have meant the other."""
+    with pytest.raises(BadInput, match=r"^'dry_run': it stands there twice$"):
+        read_order("kv-one", "secret-0", {}, b'{"dry_run": true, "dry_run": false}')
 
 
 def test_a_question_is_read() -> None:

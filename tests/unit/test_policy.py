@@ -395,6 +395,20 @@ CASES: dict[str, Case] = {
         "retired 2026-11-23T02:00:00Z",
         until=promised(HOUR),
     ),
+    "an idle key that is declared compromised is ended in that name, though its end was due": retire(
+        facts(
+            publication(state=rotated(AGE, retire_at=NOW)),
+            request=emergency(suspect(OLD, published=False)),
+        ),
+        Reason.COMPROMISED,
+    ),
+    "a retirement that is due comes before a compromised key that was published meanwhile": retire(
+        facts(
+            publication(state=rotated(AGE, retire_at=NOW)),
+            request=emergency(suspect(FIRST, published=False)),
+        ),
+        Reason.RETIRE_DUE,
+    ),
     "a retirement that waited for the promise comes when that ends": retire(
         facts(publication(age=OVERLAP, state=rotated(OVERLAP, retire_at=NOW - HOUR))), Reason.RETIRE_DUE
     ),
@@ -518,6 +532,12 @@ CASES: dict[str, Case] = {
     ),
     "the promise runs from the secret published last": leave(
         pair(publication(age=DUE_AGE), publication(STRING, age=HOUR)), Reason.OVERLAP, until=promised(HOUR)
+    ),
+    "a slot that was retired holds a key that was promised to nobody": rotate(
+        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=OLD))), Reason.DUE
+    ),
+    "the promise of one slot does not end with the retirement of the other": leave(
+        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=FIRST))), Reason.OVERLAP
     ),
     "an event does not shorten the overlap": leave(
         facts(publication(age=HOUR, expires=NOW), request=event()), Reason.OVERLAP

@@ -1,6 +1,7 @@
 """Which outcome is which status over HTTP."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -36,7 +37,7 @@ from tests.unit.test_errors import NAMED
 REF = SecretRef("kv-one", "secret-0")
 ERRORS = {
     BadInput: 400,
-    NotFound: 404,
+    NotFound: 409,
     Busy: 423,
     NotYetTrue: 202,
     Staged: 202,
@@ -61,6 +62,24 @@ def report(action: Action, reason: Reason, *, steps: tuple[Step, ...] = (), insi
     """A report about one account without an error."""
     verdict = Verdict(action, reason, "because")
     return Report((Outcome("account", (REF,), verdict, steps, insisted=insisted),))
+
+
+def test_an_account_that_is_gone_is_not_a_secret_that_is_not_there() -> None:
+    """404 speaks of the address; a pass over an account was found by it."""
+    failed = Report((Outcome("account", (REF,), error=NotFound("the account does not exist")),))
+
+    assert (404, 409) == (replies.problem(NotFound("no such secret")).status, replies.reported(failed, REF).status)
+
+
+def test_of_a_vault_that_cannot_be_listed_its_own_problem_says_who_acts() -> None:
+    """Missing rights do not come back by waiting."""
+    unseen = report(Action.REFUSE, Reason.VAULT_UNSEEN)
+    statuses = [
+        replies.reported(replace(unseen, problems={"kv-two": problem}), REF).status
+        for problem in (Unavailable("gone"), Forbidden("no rights"))
+    ]
+
+    assert [503, 409] == statuses
 
 
 def test_every_error_has_its_status() -> None:

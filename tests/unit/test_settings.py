@@ -141,6 +141,51 @@ def test_all_complaints_come_at_once() -> None:
     assert all("; for example " in complaint for complaint in found)
 
 
+def test_a_setting_that_is_misspelt_is_a_complaint() -> None:
+    """Its default would be used without a word."""
+    assert ["ROTATION_OVERLAPS: no such setting; did you mean ROTATION_OVERLAP?"] == complaints(ROTATION_OVERLAPS="P9D")
+    assert 1 == len(complaints(ROTATION_XYZ="1"))
+
+
+def test_a_reference_that_the_platform_did_not_resolve_is_told_as_such() -> None:
+    """The app sees the reference itself then."""
+    (complaint,) = complaints(ROTATION_LEASES="@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/url)")
+
+    assert complaint.startswith("ROTATION_LEASES: the platform could not resolve this reference to Key Vault; ")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["60 * * * * *", "0 0-60 * * * *", "0 0 24 * * *", "0 0 3 32 * *", "0 0 3 * 13 *", "0 0 3 * * 1,7", "x * * * * *"],
+)
+def test_a_schedule_that_never_comes_is_a_complaint(schedule: str) -> None:
+    """The host would not fire, and nobody would miss the sweeps before keys expire."""
+    (complaint,) = complaints(ROTATION_SCHEDULE=schedule)
+
+    assert complaint.startswith(f"ROTATION_SCHEDULE: {schedule!r} is not an NCRONTAB expression")
+
+
+def test_a_probe_does_not_outlast_its_invocation() -> None:
+    """The host would end it before what it made is noted."""
+    assert timedelta(minutes=10) == read(ROTATION_PROBE_TIMEOUT="PT10M").limits.probe_timeout
+    assert 1 == len(complaints(ROTATION_PROBE_TIMEOUT="PT10M1S"))
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/Leases", "/a", "/leases/blob", "/lea--ses", "/-leases", "/account/leases", f"/{'x' * 64}"]
+)
+def test_leases_are_in_a_container(path: str) -> None:
+    """What is no container would be found out by the first rotation only."""
+    (complaint,) = complaints(ROTATION_LEASES=f"https://stone.blob.core.windows.net{path}")
+
+    assert complaint.startswith("ROTATION_LEASES: the URL names no container, or more than that")
+
+
+def test_an_emulator_has_the_name_of_its_account_in_front() -> None:
+    """Its host tells nothing."""
+    assert read(ROTATION_LEASES="http://127.0.0.1:10000/devstoreaccount1/leases").leases
+
+
 CONNECTION = "DefaultEndpointsProtocol=https;AccountName=StApp;AccountKey=bm90IGEga2V5;EndpointSuffix=core.windows.net"
 
 
@@ -197,6 +242,9 @@ def test_an_app_that_signs_in_owns_no_key() -> None:
     assert frozenset() == read(AzureWebJobsStorage__accountName="stapp").own_storage
 
 
+PASTED_INTO = [setting.name for setting in SETTINGS if setting.name.isupper() and setting.name != "ROTATION_LEASES"]
+
+
 @pytest.mark.parametrize(
     "environment",
     [
@@ -205,7 +253,10 @@ def test_an_app_that_signs_in_owns_no_key() -> None:
         {"ROTATION_LEASES": "AccountName=stone;AccountKey=SIGNATURE"},
         {"AzureWebJobsStorage": "AccountKey=SIGNATURE"},
         {"AzureWebJobsStorage__blobServiceUri": "ftp://stone?sig=SIGNATURE"},
+        *({name: pasted} for name in PASTED_INTO for pasted in ("AccountName=s;AccountKey=SIGNATURE", "SIGNATURE" * 9)),
+        *({name: "https://kv-one.vault.azure.net?sig=SIGNATURE"} for name in PASTED_INTO),
     ],
+    ids=lambda environment: next(iter(environment)),
 )
 def test_no_complaint_repeats_a_secret(environment: dict[str, str]) -> None:
     """S6: complaints are printed and logged."""
@@ -218,7 +269,7 @@ def test_no_complaint_repeats_a_secret(environment: dict[str, str]) -> None:
 def test_settings_can_be_printed() -> None:
     """S6: what carries a key shows a fingerprint only."""
     settings = read(
-        AzureWebJobsStorage=CONNECTION, ROTATION_LEASES="https://stone.blob.core.windows.net/l?sig=SIGNATURE"
+        AzureWebJobsStorage=CONNECTION, ROTATION_LEASES="https://stone.blob.core.windows.net/leases?sig=SIGNATURE"
     )
 
     assert "bm90IGEga2V5" not in repr(settings)

@@ -81,6 +81,9 @@ BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
     "a retirement in words": ({"rotation-policy": "retire-after=soon"}, "rotation-policy", "'soon' is not an ISO 8601"),
     "a state that somebody edited": ({"rotation-state": "retire-at=soon"}, "rotation-state", "retire-at: it must be"),
     "a local time": ({"rotation-state": "rotated-at=2026-11-21T03:00:00+01:00"}, "rotation-state", "a time in UTC"),
+    "a value with more behind it": ({"rotation-policy": "format=key=x"}, "rotation-policy", "one of key,"),
+    "an id that is too long before its role": ({"rotation-state": f"id={'x' * 41}:idle"}, "rotation-state", "1 to 40"),
+    "an id with a role that is none": ({"rotation-state": f"id={'x' * 39}:none"}, "rotation-state", "1 to 40 letters"),
     "an id with a blank": ({"rotation-state": "id=INC 42"}, "rotation-state", "1 to 40 letters"),
     "an unknown trigger": ({"rotation-state": "trigger=me"}, "rotation-state", "schedule, event, operator, emergency"),
 }
@@ -172,6 +175,21 @@ def test_key_vaults_limits_are_known(written: Mapping[str, str], complaint: str 
 def test_a_request_id_is_taken_as_it_is(text: str) -> None:
     """Ticket numbers and GUIDs will do."""
     assert tags.request_id(text) == text
+
+
+@pytest.mark.parametrize("identity", ["INC-42", "INC:1", "x" * 40])
+@pytest.mark.parametrize("role", ["", ":active", ":idle", ":both"])
+def test_an_id_is_noted_with_its_role(identity: str, role: str) -> None:
+    """An incident may name one key after another; an id of full length leaves room for that."""
+    noted = State(id=f"{identity}{role}")
+
+    assert tags.read(tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=noted))).state == noted
+
+
+@pytest.mark.parametrize("text", ["false", "true"])
+def test_a_pause_can_be_said_and_denied(text: str) -> None:
+    """`paused=false` is as good as nothing."""
+    assert tags.read(OURS | {"rotation-policy": f"paused={text}"}).paused is (text == "true")
 
 
 @pytest.mark.parametrize("text", ["", "x" * 41, "a b", "a;retire-at=2026-11-21T03:00:00Z", "a=b", "ä", "a\n", "\u212a"])

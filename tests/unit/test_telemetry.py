@@ -108,6 +108,8 @@ def test_what_went_wrong_as_a_whole_is_told(caplog: pytest.LogCaptureFixture) ->
 
 def test_the_sdks_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
     """They would log every request with its headers."""
+    caplog.set_level(logging.DEBUG)
+    logging.getLogger("azure").setLevel(logging.NOTSET)
     telemetry.configure()
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").info("Request URL: …")
 

@@ -130,6 +130,10 @@ def test_a_new_key_may_be_accepted_late(simulator: ControlClient, kind: str) -> 
     assert opens(kind, after[SLOTS[kind][0]])
     assert simulator.account(NAMES[kind])["slots"][second]["accepted"] is False
 
+    simulator.behave(clock_offset=61)
+
+    assert opens(kind, after[second])
+
 
 def test_a_web_pubsub_key_works_until_the_operation_ends(simulator: ControlClient) -> None:
     """The key that was promised in the first answer opens only when the operation has succeeded."""

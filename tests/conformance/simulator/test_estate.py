@@ -192,6 +192,63 @@ def test_the_judge_sees_shared_keys_that_are_off(simulator: ControlClient) -> No
     assert verdict_of(simulator, "live-connection") == ("Primary", False)
 
 
+def test_the_history_has_what_was_true_in_between(simulator: ControlClient) -> None:
+    """What an application could open stands beside each version, and which key was replaced by which."""
+    begun = len(simulator.history())
+    first = simulator.account("stcontosoorders")["slots"]["key1"]["fingerprint"]
+    simulator.behave(propagation_delay=60)
+    with sync_clients() as clients:
+        regenerate = clients.storage.storage_accounts.regenerate_key
+        keys = regenerate("rg-orders", "stcontosoorders", {"keyName": "key2"}).keys_property
+        tags = clients.vault.get_secret("orders-storage-key").properties.tags
+        clients.vault.set_secret("orders-storage-key", keys[1].value, tags=tags)
+    simulator.change_secret("kv-orders", "orders-storage-key", tags={"active-slot": "key2", "owner": None})
+    simulator.regenerate("stcontosoorders", "key1")
+
+    made, early, edited, ended = simulator.history()[begun:]
+    assert ("key2", made["key"]) == (early["slot"], early["key"])
+    assert (False, True) == (early["accepted"], early["enabled"])
+    assert (early["version"], "key2") == (edited["version"], edited["tags"]["active-slot"])
+    assert first == ended["replaced"]
+
+
+def test_a_person_edits_deletes_and_recovers_a_secret(simulator: ControlClient) -> None:
+    """Value, version and the other tags stay as they are."""
+    place = ("kv-orders", "orders-storage-key")
+    simulator.change_secret(*place, tags={"owner": "me", "validity-days": None}, enabled=False)
+    simulator.change_secret(*place, deleted=True)
+    while_deleted = [row for row in simulator.verdict() if (row["vault"], row["secret"]) == place]
+    simulator.change_secret(*place, deleted=False, enabled=True)
+
+    past = [row for row in simulator.history() if (row.get("vault"), row.get("secret")) == place]
+    begun, edited, deleted, recovered = past
+    kept = {name: text for name, text in begun["tags"].items() if name != "validity-days"}
+    assert [] == while_deleted
+    assert ("key1", True) == verdict_of(simulator, place[1])
+    assert (False, {**kept, "owner": "me"}) == (edited["enabled"], edited["tags"])
+    assert [False, True, False] == [row["deleted"] for row in (edited, deleted, recovered)]
+    assert 1 == len({(row["version"], row["key"]) for row in (begun, edited, deleted, recovered)})
+
+
+def test_a_person_saves_a_secret_anew(simulator: ControlClient) -> None:
+    """It is the same but for its version."""
+    place = ("kv-orders", "orders-storage-key")
+    simulator.change_secret(*place, renewed=True)
+
+    before, after = [row for row in simulator.history() if (row.get("vault"), row.get("secret")) == place]
+    assert before["version"] != after["version"]
+    assert (before["key"], before["tags"], before["expires"]) == (after["key"], after["tags"], after["expires"])
+
+
+def test_tags_are_texts(simulator: ControlClient) -> None:
+    """A number is complained about, and changes nothing."""
+    before = simulator.history()
+    with pytest.raises(ControlError, match="tags"):
+        simulator.change_secret("kv-orders", "orders-storage-key", tags={"owner": 1})
+
+    assert before == simulator.history()
+
+
 @pytest.mark.parametrize(
     ("secret", "vault", "change"),
     [

@@ -27,6 +27,11 @@ SECONDS, PAUSE = 15, 0.2
 """The shortest lease there is, renewed often, so that a test sees what becomes of it."""
 
 
+def place(storage: str) -> Container:
+    """Where leases are in the storage of a connection string."""
+    return Container(Sensitive(storage), "AzureWebJobsStorage", "leases")
+
+
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
     """A connection that the emulator's clients use too."""
@@ -46,7 +51,7 @@ async def blobs(azurite: str) -> AsyncIterator[BlobServiceClient]:
 @pytest.fixture
 def on_blobs(azurite: str, blobs: BlobServiceClient, connection: Connection) -> BlobLeases:  # noqa: ARG001  empties it
     """Leases in a container that does not exist yet."""
-    return BlobLeases(Container(Sensitive(azurite), "leases"), connection, seconds=SECONDS, pause=PAUSE)
+    return BlobLeases(place(azurite), connection, seconds=SECONDS, pause=PAUSE)
 
 
 @pytest.fixture(params=["on blobs", "in process"])
@@ -147,7 +152,7 @@ async def test_a_lease_that_cannot_be_renewed_runs_out(
 ) -> None:
     """Seconds before the service gives it away, it does not count any more."""
     assert not [container async for container in blobs.list_containers()]
-    leases = BlobLeases(Container(Sensitive(azurite), "leases"), connection, seconds=SECONDS, pause=60)
+    leases = BlobLeases(place(azurite), connection, seconds=SECONDS, pause=60)
     async with leases.hold(ONE) as lease:
         lease.ensure()
         await asyncio.sleep(SECONDS - 9)
@@ -159,7 +164,7 @@ async def test_a_lease_that_cannot_be_renewed_runs_out(
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
     """The pass fails with one of our errors, without what the connection string holds."""
     nowhere = "DefaultEndpointsProtocol=http;AccountName=st;AccountKey=bm90IGEga2V5;BlobEndpoint=http://127.0.0.1:9/st"
-    leases = BlobLeases(Container(Sensitive(nowhere), "leases"), connection)
+    leases = BlobLeases(place(nowhere), connection)
 
     with pytest.raises(RotationError, match="take the lease of stone") as lost:
         await take(leases, ONE)

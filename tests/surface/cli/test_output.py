@@ -237,7 +237,8 @@ def test_a_person_is_asked_before_many_accounts_are_harmed(
 ) -> None:
     """Only a yes goes on; anything else changes nothing."""
     terminal = Terminal(200, "rotate", "--all", "--force")
-    terminal.until("Rotate 3 accounts now, and end keys that are still promised to applications?")
+    # The blank behind it is written by whoever reads the answer next; an interrupt before that is lost.
+    terminal.until("Rotate 3 accounts now, and end keys that are still promised to applications? [y/N]: ")
     terminal.type(answer)
 
     assert terminal.end() == code

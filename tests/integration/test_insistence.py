@@ -1,0 +1,122 @@
+"""Operators who ask for more than what is due, while other passes go on: what they mean is done, and once."""
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rotation.clock import SystemClock
+from rotation.replies import Reply
+from rotation.triggers import Triggers
+from simulator.client import ControlClient
+from tests.integration.triggered import ROUTE, SETTINGS, app, events, over_two_vaults, regenerations
+
+pytestmark = pytest.mark.usefixtures("host_storage")
+
+EMERGENCY = {"compromised": "active", "request_id": "incident-7"}
+FORCED = {"force": True, "request_id": "incident-7"}
+IMPATIENT = {**SETTINGS, "ROTATION_PROBE_TIMEOUT": "PT0S"}
+
+
+@pytest.fixture(autouse=True)
+def due(simulator: ControlClient) -> None:
+    """One account that is due."""
+    simulator.reset(over_two_vaults())
+
+
+async def ask(triggers: Triggers, **body: Any) -> Reply:
+    """Ask for a rotation over HTTP."""
+    return await triggers.rotate_now(ROUTE, {}, json.dumps(body).encode())
+
+
+async def sweep(triggers: Triggers) -> None:
+    """A sweep, and what it queued."""
+    for message in await triggers.sweep():
+        await triggers.rotate_account(message.encode())
+
+
+def published(simulator: ControlClient) -> list[tuple[str, bool]]:
+    """The slot of each publication, and whether its value opens the account."""
+    return [(row["slot"], row["opens"]) for row in simulator.verdict()]
+
+
+def keys(simulator: ControlClient) -> dict[str, str]:
+    """The fingerprints of the account's keys, by slot."""
+    (account,) = simulator.accounts()
+    return {slot: key["fingerprint"] for slot, key in account["slots"].items()}
+
+
+@pytest.mark.parametrize("order", [EMERGENCY, FORCED], ids=["emergency", "forced"])
+async def test_what_was_staged_for_a_request_is_its_own_whoever_publishes_it(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture, order: dict[str, Any]
+) -> None:
+    """S2: the caller is told to come back, and a sweep finishes it before the message does."""
+    simulator.behave(propagation_delay=2)
+    async with app(settings=IMPATIENT) as triggers:
+        reply = await ask(triggers, **order)
+    assert (202, True) == (reply.status, reply.message is not None)
+    async with app() as triggers:
+        await sweep(triggers)
+        await triggers.rotate_account((reply.message or "").encode())
+        again = await ask(triggers, **order)
+
+    assert ["staged", None, None, None] == [attempt.get("error") for attempt in events(caplog, "attempt")]
+    assert ["already-done", "already-done"] == [attempt["reason"] for attempt in events(caplog, "attempt")[2:]]
+    assert (200, 1, [("key2", True)]) == (again.status, regenerations(simulator), published(simulator))
+
+
+@pytest.mark.parametrize(("told", "grace"), [({}, 15), ({"grace": "PT1H"}, 60)], ids=["usual", "told"])
+async def test_a_compromised_key_has_the_grace_of_the_settings(
+    simulator: ControlClient, told: dict[str, str], grace: int
+) -> None:
+    """Without a word about it applications have time to read the new key."""
+    async with app() as triggers:
+        before = keys(simulator)
+        reply = await ask(triggers, **EMERGENCY, **told)
+
+    (account,) = json.loads(reply.text)["accounts"]
+    (step,) = account["steps"]
+    left = datetime.fromisoformat(step["retire_at"]) - SystemClock().now()
+    assert timedelta(minutes=grace - 1) < left < timedelta(minutes=grace)
+    assert before["key1"] == keys(simulator)["key1"]
+
+
+async def test_who_comes_back_finds_it_done_by_a_sweep(simulator: ControlClient) -> None:
+    """S2: the secret could not be written at first; the key that was made for it is published by another pass."""
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action")
+    async with app() as triggers:
+        failed = await ask(triggers, **FORCED)
+        simulator.allow_all()
+        await sweep(triggers)
+        again = await ask(triggers, **FORCED)
+
+    assert (502, 200, 1) == (failed.status, again.status, regenerations(simulator))
+    assert [("key2", True)] == published(simulator)
+
+
+@pytest.mark.parametrize("role", ["active", "idle"])
+async def test_a_compromised_key_is_the_one_that_was_meant_when_it_was_declared(
+    simulator: ControlClient, role: str
+) -> None:
+    """S2: another pass holds the account, and changes which key is active before the request has its turn."""
+    async with app() as busy, app() as triggers:
+        (message,) = await busy.sweep()
+        stall = simulator.fault(method="POST", path="listKeys", stall=True, times=1)
+        sweeping = asyncio.create_task(busy.rotate_account(message.encode()))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        before = keys(simulator)
+
+        reply = await ask(triggers, compromised=role, grace=None if role == "idle" else "PT0S", request_id="incident-7")
+        simulator.lift(stall)
+        await sweeping
+        assert [("key2", True)] == published(simulator)
+        rotated = keys(simulator)
+        await triggers.rotate_account((reply.message or "").encode())
+
+    meant, other = ("key1", "key2") if role == "active" else ("key2", "key1")
+    assert 202 == reply.status
+    assert before[meant] != keys(simulator)[meant]
+    assert rotated[other] == keys(simulator)[other]
+    assert [("key2", True)] == published(simulator)

@@ -1,0 +1,528 @@
+"""Every guard of the product, how to break it, and where the test is that must notice.
+
+A guard is broken by replacing one text of one file. `make mutants` breaks each in a copy of the project, one at a
+time, and runs the tests that stand beside it here until the first of them fails.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+UNIT = "tests/unit"
+PROPERTIES = "tests/properties"
+ROTATION = "tests/integration/test_rotation.py"
+VALUES = "tests/integration/test_values.py"
+PROBING = "tests/integration/test_probing.py"
+TRIGGERS = "tests/integration/test_triggers.py"
+INSISTENCE = "tests/integration/test_insistence.py"
+ADAPTERS = "tests/integration/adapters"
+PROVIDERS = "tests/conformance/providers"
+COMMANDS = "tests/surface/cli"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """One guard, and one way to break it."""
+
+    name: str
+    file: str
+    stands: str
+    """The text of the guard, which stands once in the file."""
+    broken: str
+    """What is put in its place."""
+    tests: str
+    """Where the test is that fails without it."""
+
+
+def rules() -> tuple[Guard, ...]:
+    """Every rule but the last one, which always answers: a judge without it."""
+    policy = (ROOT / "rotation/policy.py").read_text()
+    lines = re.findall(r"^    (\w+),  # (.*)$", policy, re.MULTILINE)
+    return tuple(
+        Guard(f"rule {name}", "rotation/policy.py", f"    {name},  # {why}\n", "", UNIT) for name, why in lines[:-1]
+    )
+
+
+GUARDS: tuple[Guard, ...] = (
+    *rules(),
+    Guard(
+        "a vault that could not be listed forbids to regenerate",
+        "rotation/policy.py",
+        "if facts.unseen and verdict.action in REGENERATING:",
+        "if False:",
+        UNIT,
+    ),
+    Guard(
+        "the overlap counts from the last publication",
+        "rotation/policy.py",
+        "return published if retired else published + facts.limits.overlap",
+        "return published",
+        UNIT,
+    ),
+    Guard(
+        "a retired slot is promised to nobody",
+        "rotation/policy.py",
+        "return published if retired else published + facts.limits.overlap",
+        "return published + facts.limits.overlap",
+        UNIT,
+    ),
+    Guard(
+        "a near-expiry event counts from half the life on",
+        "rotation/policy.py",
+        ">= near.terms.validity / 2",
+        ">= near.terms.validity * 0",
+        UNIT,
+    ),
+    Guard(
+        "a retirement waits for the promise, but in an emergency",
+        "rotation/policy.py",
+        "else max(at, promised_until(facts)) for p, at in marks",
+        "else at for p, at in marks",
+        UNIT,
+    ),
+    Guard(
+        "what was published a moment ago is not taken for drift",
+        "rotation/policy.py",
+        "if young := [p for p in lost if p.accepted is None and now < p.secret.created + SETTLING]:",
+        "if young := []:",
+        UNIT,
+    ),
+    Guard(
+        "what the service accepts is not taken for drift",
+        "rotation/policy.py",
+        "if any(p.accepted for p in lost):",
+        "if False:",
+        UNIT,
+    ),
+    Guard(
+        "a role becomes slots once",
+        "rotation/policy.py",
+        "if request.compromised is None or request.suspects or not facts.publications:",
+        "if request.compromised is None or not facts.publications:",
+        f"{UNIT} {PROPERTIES} {ROTATION}",
+    ),
+    Guard(
+        "a suspect whose key has changed is done with",
+        "rotation/policy.py",
+        "[s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]",
+        "list(facts.request.suspects)",
+        f"{UNIT} {PROPERTIES} {ROTATION}",
+    ),
+    Guard(
+        "a staged key is not the idle key that leaked",
+        "rotation/policy.py",
+        "if all(p.terms.state.staged_slot != s for p in facts.publications)]",
+        "]",
+        f"{UNIT} {PROPERTIES} {ROTATION}",
+    ),
+    Guard(
+        "a publication is compared before it is written",
+        "rotation/act.py",
+        "if (current.version, terms) != (member.secret.version, member.terms):",
+        "if False:",
+        ROTATION,
+    ),
+    Guard(
+        "a lost lease forbids to regenerate",
+        "rotation/act.py",
+        "        self._lease.ensure()\n        return await self._provider.regenerate(",
+        "        return await self._provider.regenerate(",
+        f"{ROTATION} {ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "a lost lease forbids to change tags",
+        "rotation/act.py",
+        "        self._lease.ensure()\n        await self._tools.vaults",
+        "        await self._tools.vaults",
+        f"{ROTATION} {ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "a lost lease forbids to publish",
+        "rotation/cloud/vault.py",
+        "            lease.ensure()\n",
+        "",
+        f"{ROTATION} {ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "a new key is tried before it is published",
+        "rotation/act.py",
+        "        if limits.probe is ProbeMode.OFF:\n            return True\n        deadline",
+        "        if True:\n            return True\n        deadline",
+        ROTATION,
+    ),
+    Guard(
+        "a key that was refused is published only once it is accepted",
+        "rotation/act.py",
+        "certainly = certainly or answer is Probe.REFUSED",
+        "pass",
+        ROTATION,
+    ),
+    Guard(
+        "probe=required publishes nothing untried",
+        "rotation/act.py",
+        "limits.probe is ProbeMode.TRY and not certainly",
+        "not certainly",
+        PROBING,
+    ),
+    Guard(
+        "a staged key of a moment ago is tried for certain",
+        "rotation/act.py",
+        "unsettled = bool(since) and self._tools.clock.now() < max(since) + policy.SETTLING",
+        "unsettled = False",
+        PROBING,
+    ),
+    Guard(
+        "a key that could not be published is noted as staged",
+        "rotation/act.py",
+        "            if not self._overwritten:\n",
+        "            if False:\n",
+        ROTATION,
+    ),
+    Guard(
+        "a retirement that was due anyway is not the emergency's",
+        "rotation/act.py",
+        "asked = verdict.reason is Reason.COMPROMISED",
+        "asked = True",
+        f"{ROTATION} {TRIGGERS} {PROPERTIES}",
+    ),
+    Guard(
+        "aligning begins the wait for a retirement anew",
+        "rotation/act.py",
+        "retire_at = now + (retire_at - ahead.rotated_at)",
+        "pass",
+        PROBING,
+    ),
+    Guard(
+        "a drifted slot's live key is tried before it is republished",
+        "rotation/act.py",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the service lists',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the service lists',
+        PROBING,
+    ),
+    Guard(
+        "a key is tried before a split is aligned on it",
+        "rotation/act.py",
+        "        if not await self._accepted(key):\n            raise NotYetTrue(\n"
+        '                f"{self._name}: the key of',
+        '        if False:\n            raise NotYetTrue(\n                f"{self._name}: the key of',
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "the rest of a value survives a new key",
+        "rotation/act.py",
+        "if current.value is not None and recognise(current.value).format is member.terms.format:",
+        "if False:",
+        VALUES,
+    ),
+    Guard(
+        "a read that shows what was overwritten does not count",
+        "rotation/observe.py",
+        "if before is None or (read.version, read.tags) != (before.version, before.tags):",
+        "if True:",
+        ROTATION,
+    ),
+    Guard(
+        "a secret that names another account since the listing is not touched",
+        "rotation/observe.py",
+        "if _account(read) != self._group.account:",
+        "if False:",
+        VALUES,
+    ),
+    Guard(
+        "a value of another format is not overwritten",
+        "rotation/observe.py",
+        "if value.format is not terms.format and (holds is not None or value.format is not Format.KEY):",
+        "if False:",
+        VALUES,
+    ),
+    Guard(
+        "a value of another account is not overwritten",
+        "rotation/observe.py",
+        "if holds is None and value.owner not in (None, *_names(description)):",
+        "if False:",
+        ROTATION,
+    ),
+    Guard(
+        "probe=required finds out first whether a key can be tried",
+        "rotation/observe.py",
+        "if self._tools.limits.probe is not ProbeMode.REQUIRED or self._reached:",
+        "if True:",
+        PROBING,
+    ),
+    Guard(
+        "what the listing shows to be refused contacts no account",
+        "rotation/rotate.py",
+        "        if self._verdict.action is Action.REFUSE:\n            return\n",
+        "",
+        f"{ROTATION} {COMMANDS} {TRIGGERS}",
+    ),
+    Guard(
+        "a request that was acted on is not acted on again",
+        "rotation/rotate.py",
+        "self._request = self._request.settled()",
+        "pass",
+        ROTATION,
+    ),
+    Guard(
+        "a regenerated suspect is done with, whatever a listing says",
+        "rotation/rotate.py",
+        "self._request = self._request.without(verdict.slot)",
+        "pass",
+        ROTATION,
+    ),
+    Guard(
+        "a pass holds the lease of its account",
+        "rotation/rotate.py",
+        "        async with self._tools.leases.hold(self._group.account) as lease:\n",
+        "        from rotation.cloud.lease import InProcessLease\n        if lease := InProcessLease():\n",
+        f"{TRIGGERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "one vault that cannot be listed does not hide the others",
+        "rotation/fleet.py",
+        "            except RotationError as error:\n                problems[vault.name] = error",
+        "            except ZeroDivisionError as error:\n                problems[vault.name] = error",
+        f"{ROTATION} {TRIGGERS} {COMMANDS}",
+    ),
+    Guard(
+        "an account's failure is its own",
+        "rotation/rotate.py",
+        "        except RotationError as failure:\n            error = failure\n",
+        "",
+        f"{ROTATION} {COMMANDS}",
+    ),
+    Guard(
+        "a regenerate is sent once by the SDK",
+        "rotation/providers/_settle.py",
+        '"retry_total": 0',
+        '"retry_total": 3',
+        f"{ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "a regenerate is sent once by the transport",
+        "rotation/cloud/connection.py",
+        "        raise aiohttp.ClientConnectionError(str(broken)) from broken",
+        "        raise",
+        f"{ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "a lost answer is settled by listing, not by regenerating",
+        "rotation/providers/_settle.py",
+        "        keys = await list_keys()\n",
+        "        keys = await regenerate()\n",
+        f"{ADAPTERS} {PROVIDERS} {ROTATION}",
+    ),
+    Guard(
+        "an unchanged key was not regenerated",
+        "rotation/providers/_settle.py",
+        "if keys[slot] != before:",
+        "if True:",
+        f"{ADAPTERS} {PROVIDERS} {ROTATION}",
+    ),
+    Guard(
+        "an answer without both keys is not understood",
+        "rotation/providers/_settle.py",
+        "    if missing:\n",
+        "    if False:\n",
+        f"{ADAPTERS} {PROVIDERS}",
+    ),
+    Guard(
+        "a write is sent once by the SDK",
+        "rotation/cloud/vault.py",
+        "                    retry_total=0,\n",
+        "",
+        f"{ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "a write is repeated only over what it was to replace",
+        "rotation/cloud/vault.py",
+        "if current.version != draft.replaces:",
+        "if False:",
+        f"{ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "a write whose answer was lost is not repeated",
+        "rotation/cloud/vault.py",
+        "if (current.value, current.tags) == (draft.value, draft.tags):",
+        "if False:",
+        f"{ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "an account that refuses keys is refused",
+        "rotation/providers/storage.py",
+        "if found.allow_shared_key_access is False:",
+        "if False:",
+        f"{PROVIDERS} {ADAPTERS} {ROTATION}",
+    ),
+    Guard(
+        "the storage of the app itself is refused",
+        "rotation/providers/storage.py",
+        "if account.name.lower() in self._own_storage:",
+        "if False:",
+        f"{ADAPTERS} {ROTATION} {COMMANDS}",
+    ),
+    Guard(
+        "a lease counts as lost before its end",
+        "rotation/cloud/lease.py",
+        "_MARGIN = 10.0",
+        "_MARGIN = -1000.0",
+        f"{ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "a lease that the service says is gone is lost",
+        "rotation/cloud/lease.py",
+        "if error.status_code in _GONE:",
+        "if False:",
+        f"{ADAPTERS} tests/functions/test_workers.py",
+    ),
+    Guard(
+        "an account that is held is busy",
+        "rotation/cloud/lease.py",
+        "        if account in self._held:\n",
+        "        if False:\n",
+        f"{ADAPTERS} {TRIGGERS}",
+    ),
+    Guard(
+        "too many tags are seen before",
+        "rotation/tags.py",
+        "    if len(written) > MAX_TAGS:\n",
+        "    if False:\n",
+        UNIT,
+    ),
+    Guard(
+        "tags that are too long are seen before",
+        "rotation/tags.py",
+        "if len(name) > MAX_TAG_LENGTH or len(value) > MAX_TAG_LENGTH:",
+        "if False:",
+        UNIT,
+    ),
+    Guard(
+        "foreign tags survive",
+        "rotation/tags.py",
+        "    written = dict(raw)\n",
+        "    written = {}\n",
+        UNIT,
+    ),
+    Guard(
+        "tags of both conventions must agree",
+        "rotation/tags.py",
+        "if any(value != values[0] for value in values):",
+        "if False:",
+        UNIT,
+    ),
+    Guard(
+        "an event of another vault is ignored",
+        "rotation/triggers.py",
+        "if ref.vault not in self._settings().vaults:",
+        "if False:",
+        f"{TRIGGERS} tests/functions/test_triggers.py",
+    ),
+    Guard(
+        "a message for another vault is refused",
+        "rotation/triggers.py",
+        "if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):",
+        "if strange := []:",
+        f"{TRIGGERS} tests/functions/test_triggers.py",
+    ),
+    Guard(
+        "an order for another vault is refused",
+        "rotation/triggers.py",
+        "if order.ref.vault not in settings.vaults:",
+        "if False:",
+        f"{TRIGGERS} tests/functions/test_triggers.py",
+    ),
+    Guard(
+        "only what waiting may mend is raised to the queue",
+        "rotation/triggers.py",
+        "            if isinstance(error, Transient):\n                # What",
+        "            if True:\n                # What",
+        f"{TRIGGERS} tests/functions/test_triggers.py",
+    ),
+    Guard(
+        "an echo of a busy account is not parked",
+        "rotation/triggers.py",
+        "if isinstance(outcome.error, (Busy, Staged)) and not outcome.insisted and delivery >= DELIVERIES:",
+        "if False:",
+        TRIGGERS,
+    ),
+    Guard(
+        "an app without a place for its leases does not rotate",
+        "rotation/triggers.py",
+        "if settings.leases is None:",
+        "if False:",
+        TRIGGERS,
+    ),
+    Guard(
+        "a compromised key is the one that was meant when it was declared",
+        "rotation/triggers.py",
+        "        if request.compromised:\n            request = await",
+        "        if False:\n            request = await",
+        INSISTENCE,
+    ),
+    Guard(
+        "an emergency on a busy account goes on in the queue",
+        "rotation/triggers.py",
+        "if reply.status == HTTPStatus.LOCKED and request.suspects:",
+        "if False:",
+        INSISTENCE,
+    ),
+    Guard(
+        "a message says which keys are compromised",
+        "rotation/messages.py",
+        '            suspects=_may(asked, "suspects", _suspects) or (),\n',
+        "",
+        INSISTENCE,
+    ),
+    Guard(
+        "a staged key is published in the name of the request that had it made",
+        "rotation/act.py",
+        "id=made_by or self._request.mark or noted.id,",
+        "id=self._request.mark or noted.id,",
+        INSISTENCE,
+    ),
+    Guard(
+        "what stands in the query is not overlooked",
+        "rotation/orders.py",
+        "    read.nothing_in(query)\n",
+        "",
+        "tests/unit/test_orders.py",
+    ),
+    Guard(
+        "a listing serves nobody who asked after it",
+        "rotation/listings.py",
+        "begun >= asked and ",
+        "",
+        TRIGGERS,
+    ),
+    Guard(
+        "no cancellation leaves a function",
+        "rotation/containment.py",
+        "except asyncio.CancelledError:",
+        "except ZeroDivisionError:",
+        TRIGGERS,
+    ),
+    Guard(
+        "messages of another version are refused",
+        "rotation/messages.py",
+        'if (version := message.get("version")) != VERSION:',
+        "if False:",
+        UNIT,
+    ),
+    Guard(
+        "a key is not shown",
+        "rotation/model.py",
+        "    def __repr__(self) -> str:",
+        "    def unused(self) -> str:",
+        UNIT,
+    ),
+    Guard(
+        "what Azure quotes is searched for keys",
+        "rotation/cloud/translate.py",
+        '_KEY_LIKE = re.compile(r"[A-Za-z0-9+/_-]{40,}=+")',
+        '_KEY_LIKE = re.compile(r"(?!)")',
+        f"{UNIT} {ADAPTERS} {ROTATION}",
+    ),
+)

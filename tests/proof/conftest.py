@@ -1,0 +1,31 @@
+"""How much of the proof is run, and how much that was."""
+
+from collections import Counter
+
+import pytest
+
+_TALLY = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the whole proof; pytest knows the option where tests/proof is named on its command line."""
+    parser.addoption("--full", action="store_true", help="try every point, and not only a selection that covers all")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many points were tried."""
+    if tally := config.stash.get(_TALLY, None):
+        terminalreporter.section("proof")
+        terminalreporter.write_line(", ".join(f"{number:,} {what}" for what, number in sorted(tally.items())))
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether the whole proof is asked for."""
+    return bool(pytestconfig.getoption("--full", default=False))
+
+
+@pytest.fixture(scope="session")
+def tally(pytestconfig: pytest.Config) -> Counter[str]:
+    """The numbers of points that were tried, by kind."""
+    return pytestconfig.stash.setdefault(_TALLY, Counter())

@@ -1,0 +1,16 @@
+"""Runs stories that nobody thought of; one that ends badly is printed step by step, for `test_order_stories`."""
+
+import pytest
+
+from tests.proof.orders.stage import Stage
+from tests.proof.orders.stories import never, tell
+
+EXAMPLES = 200
+
+
+@pytest.mark.timeout(1800)
+def test_in_every_order_all_is_well(stage: Stage) -> None:
+    """Two hundred stories of thirty steps, in which everything that can be done to an account is done."""
+    tell(stage, EXAMPLES)
+
+    assert set() == never(stage.tally)

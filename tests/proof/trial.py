@@ -1,0 +1,148 @@
+"""One story, begun as often as it takes to disturb it at every point."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from rotation.report import Report
+from simulator.client import ControlClient
+from tests.proof.application import Applications
+from tests.proof.machine import Machine, machine
+from tests.proof.picture import Picture, keys, shut_out, take
+from tests.proof.stories import MIXED, REFUSALS, STORIES, Story, Visit
+
+PAUSE = 0.02
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of a pass, beyond signing in."""
+
+    method: str
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.host}/…/{self.path.strip('/').rpartition('/')[2]}"
+
+    @property
+    def secret(self) -> str:
+        """The name of the secret, of a request that is about one."""
+        return self.path.split("/")[2]
+
+    @property
+    def regenerates(self) -> bool:
+        """Whether it asks for a new key."""
+        return "/regenerate" in self.path.lower()
+
+    @property
+    def changes(self) -> bool:
+        """Whether the world is another one after it."""
+        return self.method in ("PUT", "PATCH") or self.regenerates
+
+
+@dataclass
+class Trial:
+    """A story with one service and publications in some forms, on a machine."""
+
+    simulator: ControlClient
+    machine: Machine
+    applications: Applications
+    story: Story
+    service: str
+    forms: tuple[str, ...]
+    operation_seconds: float = 0.0
+    """How long a regenerate of Web PubSub goes on after its answer."""
+    complaints: list[str] = field(default_factory=list)
+    """What turned out not to be true; empty in the end."""
+
+    def begin(self, point: str) -> None:
+        """Begin anew; `point` says in complaints what is tried this time."""
+        self.story.begin(self.simulator, self.service, self.forms)
+        self._point = f"{self.service}: {point}"
+        self._keys = keys(self.simulator)
+        self._known = set(shut_out(self.simulator.history()))
+
+    def uninterrupted(self) -> tuple[Picture, list[list[Sent]]]:
+        """How the story ends when nothing comes in between, and the requests of each visit."""
+        self.begin("uninterrupted")
+        requests = []
+        for visit in self.story.visits:
+            self.simulator.clear_journal()
+            self.happens(visit)
+            requests.append(self.sent())
+        self.look()
+        return self.picture(), requests
+
+    def happens(self, visit: Visit, stall: str | None = None) -> Report:
+        """Let a pass come and go, while the fault named `stall` may leave requests without an answer."""
+        with self.during(visit):
+            return self.machine.rotate(visit, lambda: self.simulator.hits(stall) if stall else 0)
+
+    @contextmanager
+    def during(self, visit: Visit) -> Iterator[None]:
+        """Set the services' clocks, and what they think of new keys."""
+        self.simulator.behave(clock_offset=visit.ahead.total_seconds(), operation_seconds=self.operation_seconds)
+        refusing = self.simulator.fault(**REFUSALS[self.service]) if visit.refused else None
+        yield
+        if refusing:
+            self.simulator.lift(refusing)
+
+    def sent(self) -> list[Sent]:
+        """The requests since the journal was cleared."""
+        journal = self.simulator.journal()
+        return [Sent(entry["method"], entry["host"], entry["path"]) for entry in journal if not entry["sign_in"]]
+
+    def forget_what_hangs(self) -> None:
+        """Wait until requests that nobody awaits any more are given up; they would take effect when let go."""
+        while any(entry["duration"] is None for entry in self.simulator.journal()):
+            time.sleep(PAUSE)
+
+    def picture(self) -> Picture:
+        """The world as it is."""
+        return take(self.simulator, self._keys)
+
+    def look(self) -> None:
+        """S1 now: what is published opens its account, but for what somebody else has regenerated."""
+        lost = {f"{row['vault']}/{row['secret']}" for row in self.simulator.verdict() if row["slot"] is None}
+        refused = self.applications.shut_out()
+        for secret, told in refused.items():
+            self.require(self.story.drifted and secret in lost, f"{secret} was told {told}")
+
+    def look_back(self) -> None:
+        """S1 at every moment since the story began: no request closed what was open before."""
+        for shut in shut_out(self.simulator.history()):
+            self.require(shut in self._known, shut)
+
+    def ended_like(self, end: Picture, cut: int = 1) -> None:
+        """Compare the world with that of the uninterrupted story, when `cut` passes were cut short.
+
+        Each of them may leave a key that nobody knows, and a version that the next one writes again.
+        """
+        self.look_back()
+        seen = self.picture()
+        self.require(seen == end, f"ended as {seen} and not as {end}")
+        versions, made = seen.versions - end.versions, seen.regenerated - end.regenerated
+        self.require(versions.total() <= cut, f"more versions: {versions}")
+        self.require(made.total() <= cut, f"more keys: {made}")
+
+    def require(self, true: bool, otherwise: str) -> None:  # noqa: FBT001  what is required is the first thing to say
+        """Complain unless it is true."""
+        if not true:
+            self.complaints.append(f"{self._point}: {otherwise}")
+
+
+@contextmanager
+def trial(
+    simulator: ControlClient, name: str, service: str, forms: tuple[str, ...] = (), deaths: int = 0
+) -> Iterator[tuple[Trial, list[Machine]]]:
+    """A story, with as many machines on which to die; with three publications unless told otherwise."""
+    story, forms = STORIES[name], forms or MIXED[service]
+    told = story.estate(service, forms)["vaults"]
+    vaults = [vault["name"] for vault in told]
+    with ExitStack() as running:
+        lives, *dying = (running.enter_context(machine(vaults, **story.settings)) for _ in range(1 + deaths))
+        secrets = [f"{vault['name']}/{secret['name']}" for vault in told for secret in vault["secrets"]]
+        yield Trial(simulator, lives, Applications(lives, service, secrets), story, service, forms), dying
