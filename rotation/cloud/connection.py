@@ -16,7 +16,7 @@ from rotation import calls
 from rotation.cloud.clouds import Cloud
 from rotation.cloud.credential import open_credential
 from rotation.cloud.pace import Paces
-from rotation.cloud.transport import PacedTransport, Transport
+from rotation.cloud.transport import PacedTransport, PartingTransport, Transport
 from rotation.ports import Clock
 
 _READ_SECONDS = 20
@@ -74,7 +74,7 @@ class Connection:
 
     def probe_options(self) -> dict[str, Any]:
         """The same for a client whose one request is sent once."""
-        return {"transport": Transport(self.session, _PROBE_READ_SECONDS), "retry_total": 0}
+        return {"transport": PartingTransport(self.session, _PROBE_READ_SECONDS), "retry_total": 0}
 
 
 @asynccontextmanager

@@ -38,8 +38,17 @@ class Transport(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it l
         return await super().send(request, **options)
 
 
+class PartingTransport(Transport):
+    """The same for a host that is asked once in a rotation: a fleet would keep a connection to each of its accounts."""
+
+    async def send(self, request: Any, **options: Any) -> Any:  # noqa: ANN401  as above
+        """Send a request and return the answer; the service closes the connection behind it."""
+        request.headers["Connection"] = "close"
+        return await super().send(request, **options)
+
+
 class PacedTransport(Transport):
-    """The same for services with quotas: what is refused with 429 is sent again when it is its turn.
+    """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
 
     A request with the option `once` is not, and it does not wait for long before it is sent.
     """
