@@ -29,13 +29,14 @@ def main(folder: Path) -> None:
     results: dict[str, Any] = {"machine": machine()}
     results["rivals"] = measured("rivals", lambda: [*runs.rivals(1), *cli(1), *runs.rivals(100), *cli(3)])
     results["single"] = measured("a single rotation", runs.single)
-    results["fleet"] = measured("fleets", lambda: [runs.fleet(1000, width) for width in (16, 32, WIDTH)])
+    results["fleet"] = measured("fleets", lambda: [runs.fleet(1000, width) for width in (WIDTH // 2, WIDTH)])
+    results["profile"] = measured("a profile", lambda: runs.profile(300, WIDTH))
     results["throttled"] = measured(
         "throttling", lambda: [runs.throttled(["batch"], 600, 4), runs.throttled(["storage"], 400, 5)]
     )
     results["sweep"] = measured("sweeps", lambda: [runs.sweep(n, min(n, 100)) for n in (100, 1000, 10_000)])
-    results["growth"] = measured("growth", lambda: [runs.fleet(n, WIDTH) for n in (10, 100, 1000, 10_000)])
     results["scale_out"] = measured("scale-out", lambda: [runs.scale_out(240, workers) for workers in (1, 2, 4)])
+    results["growth"] = measured("growth", lambda: growth(results["fleet"][-1]))
     results["seconds"] = time.monotonic() - started
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     show(results)
@@ -60,6 +61,11 @@ def measured(what: str, measure: Callable[[], Any]) -> Any:  # noqa: ANN401  row
         return measure()
 
 
+def growth(thousand: Row) -> list[Row]:
+    """Ten times as many accounts, and again; a thousand have been measured already."""
+    return [runs.fleet(10, WIDTH), runs.fleet(100, WIDTH), thousand, runs.fleet(10_000, WIDTH)]
+
+
 def cli(accounts: int) -> list[Row]:
     """Few accounts: each takes two programs of seconds."""
     return runs.command_line(accounts)
@@ -77,18 +83,40 @@ def show(results: dict[str, Any]) -> None:
             for r in results["rivals"]
         ],
     )
+    rivals = [row for row in results["rivals"] if row["accounts"] == 100]
+    table(
+        "Requests for each rotation",
+        ("", *(row["name"] for row in rivals)),
+        [(kind, *(row["work"].get(kind, 0.0) for row in rivals)) for kind in rivals[-1]["work"]],
+    )
     single = runs.spread(results["single"])
+    console.print(
+        f"{single['rotations']} rotations one after the other: {single['median']:.2f} of the limit in the median, "
+        f"{single['worst']:.2f} at worst"
+    )
     table(
         "Against the limit",
-        ("", "at once", "wall s", "limit s", "of limit", "CPU ms each", "peak MB", "failed"),
+        ("", "at once", "wall s", "limit s", "of limit", "waited s", "CPU ms each", "peak MB", "failed"),
         [
-            ("one after the other", 1, "", "", f"{single['median']:.2f}", "", "", 0),
-            *(
-                (n, r["width"], r["wall"], r["limit"], _ratio(r), r["cpu"] * 1000, r["peak"], r["failed"])
-                for r in [*results["fleet"], *results["growth"]]
-                for n in (f"{r['accounts']} accounts",)
-            ),
+            (
+                f"{r['accounts']} accounts",
+                r["width"],
+                r["wall"],
+                r["limit"],
+                _ratio(r),
+                r["waited"],
+                r["cpu"] * 1000,
+                r["peak"],
+                r["failed"],
+            )
+            for r in [*results["fleet"], *results["growth"]]
         ],
+    )
+    spent = sum(results["profile"]["owners"].values())
+    table(
+        "What the processor does",
+        ("", "%"),
+        [(owner, 100 * seconds / spent) for owner, seconds in results["profile"]["owners"].items()],
     )
     table(
         "With quotas",
@@ -110,17 +138,27 @@ def show(results: dict[str, Any]) -> None:
     )
     table(
         "Sweep",
-        ("secrets", "queued", "requests", "wall s", "limit s", "CPU ms", "peak MB"),
+        ("secrets", "queued", "requests", "wall s", "limit s", "waited s", "CPU ms", "peak MB"),
         [
-            (r["secrets"], r["queued"], r["requests"], r["wall"], r["limit"], r["cpu"] * 1000, r["peak"])
+            (r["secrets"], r["queued"], r["requests"], r["wall"], r["limit"], r["waited"], r["cpu"] * 1000, r["peak"])
             for r in results["sweep"]
         ],
     )
     table(
         "Scale-out",
-        ("workers", "accounts", "wall s", "limit s", "CPU s", "messages each", "exactly once", "keys work"),
+        ("workers", "accounts", "wall s", "limit s", "waited s", "CPU s", "messages", "exactly once", "keys work"),
         [
-            (r["workers"], r["accounts"], r["wall"], r["limit"], r["cpu"], r["shares"], r["exactly_once"], r["opens"])
+            (
+                r["workers"],
+                r["accounts"],
+                r["wall"],
+                r["limit"],
+                r["waited"],
+                r["cpu"],
+                r["shares"],
+                r["exactly_once"],
+                r["opens"],
+            )
             for r in results["scale_out"]
         ],
     )

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from simulator.clouds import PUBLIC, locate
+from simulator.clouds import PUBLIC, Plane, locate
 from simulator.quotas import Bucket, buckets
 from simulator.wire import Call
 
@@ -20,6 +20,9 @@ Entry = Mapping[str, Any]
 THROTTLED = 429
 
 _ACCOUNT = re.compile(r"(?:accounts|webpubsub)/([a-z0-9-]+)|/secrets/([a-z0-9-]+)-\d+/?$", re.IGNORECASE)
+
+
+_KINDS = {"listkeys": "list keys", "regeneratekey": "regenerate a key", "regeneratekeys": "regenerate a key"}
 
 
 def chains(entries: Iterable[Entry]) -> dict[str, float]:
@@ -48,6 +51,19 @@ def account(entry: Entry) -> str | None:
         return str(found[1] or found[2]).lower()
     place = locate(entry["host"], PUBLIC)
     return place.resource if place and place.plane in ("blob", "batch", "webpubsub") else None
+
+
+def kind(entry: Entry) -> str:
+    """What a request is for."""
+    place = locate(entry["host"], PUBLIC)
+    method, path = entry["method"], entry["path"].rstrip("/")
+    if place and place.plane is Plane.VAULT:
+        reading = "list a vault" if path == "/secrets" else "read a secret"
+        return "set a secret" if method == "PUT" else reading
+    if place and place.plane is Plane.CONTROL:
+        reading = "follow an operation" if "/operation" in path.lower() else "describe an account"
+        return _KINDS.get(path.rpartition("/")[2].lower(), reading)
+    return "try a key"
 
 
 def listing(entries: Iterable[Entry]) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 MEGABYTE = 1024
+NANOSECONDS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Cost:
     """Seconds of processor time, its children's included."""
     peak: float
     """Megabytes of memory, of the largest process."""
+    waited: float
+    """Seconds for which it was ready, and other programs had the processors; of its first thread, on Linux."""
     told: dict[str, Any]
     """What it printed, as JSON."""
 
@@ -42,9 +45,18 @@ def run(command: Sequence[str], env: Mapping[str, str], stdin: int | None = None
     with subprocess.Popen(command, cwd=ROOT, env={**clean, **env}, stdin=stdin, stdout=told) as process:  # noqa: S603  our own programs
         assert process.stdout  # noqa: S101  as asked for above
         printed = process.stdout.read()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        waited = waited_for_processor(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - started
     if process.returncode:
         raise RuntimeError(f"{command[:4]} ended with {process.returncode}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE, json.loads(printed or "{}"))
+    cpu, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE
+    return Cost(wall, cpu, peak, waited, json.loads(printed or "{}"))
+
+
+def waited_for_processor(pid: int) -> float:
+    """Seconds for which the first thread of a process was ready to run and did not."""
+    told = Path(f"/proc/{pid}/schedstat")
+    return int(told.read_text().split()[1]) / NANOSECONDS if told.exists() else 0.0

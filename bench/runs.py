@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench import limit
 from bench.azure import azure, requests_of
 from bench.engine import AT_ONCE, CONNECTION
 from bench.measure import ROOT, Cost, python, run
+from rotation.triggers import SCHEDULES
 from simulator.running import Running
 from tests import emulator
 
@@ -78,6 +80,13 @@ def fleet(accounts: int, width: int) -> Row:
     return {**row, "limit": limit.by_concurrency(entries, width), "due": cost.told["due"]}
 
 
+def profile(accounts: int, width: int) -> Row:
+    """What the processor time of a fleet run is spent on."""
+    with azure(accounts) as running:
+        told = python("bench.engine", "profile", width, env=running.env).told
+    return {"accounts": accounts, "owners": told["owners"], "functions": told["functions"]}
+
+
 def throttled(kinds: list[str], accounts: int, speed: float, width: int = WIDTH) -> Row:
     """A fleet in a subscription whose quotas bound it, `speed` times as large a second as Azure's."""
     generated = {"generate": {"accounts": dict.fromkeys(kinds, accounts), "vaults": 10, "due": 1.0}}
@@ -105,6 +114,7 @@ def sweep(secrets: int, due: int) -> Row:
         "requests": len(entries),
         **cost.told,
         "peak": cost.peak,
+        "waited": cost.waited,
         "limit": limit.listing(entries),
     }
 
@@ -112,7 +122,8 @@ def sweep(secrets: int, due: int) -> Row:
 def scale_out(accounts: int, workers: int) -> Row:
     """Processes that share one queue and one container of leases."""
     with emulator.azurite() as storage, azure(accounts) as running:
-        env = {**running.env, "AzureWebJobsStorage": storage, CONNECTION: storage}
+        app = {"AzureWebJobsStorage": storage, **dict.fromkeys(SCHEDULES, "0 0 0 1 1 *")}
+        env = {**running.env, **app, CONNECTION: storage}
         python("bench.engine", "fill", "work", env=env)
         running.control.clear_journal()
         with ThreadPoolExecutor(workers) as pool:
@@ -126,6 +137,7 @@ def scale_out(accounts: int, workers: int) -> Row:
         "accounts": accounts,
         "wall": wall,
         "cpu": sum(cost.told["cpu"] for cost in costs),
+        "waited": statistics.mean(cost.waited for cost in costs),
         "limit": limit.by_concurrency(entries, workers * AT_ONCE),
         "shares": sorted(cost.told["done"] for cost in costs),
         "exactly_once": sorted(set(slots)) == [0, 1] and sum(slots) == accounts,
@@ -143,6 +155,9 @@ def spread(rows: list[Row]) -> Row:
 def _row(name: str, accounts: int, cost: Cost, running: Running, width: int, *, ours: bool = False) -> Row:  # noqa: PLR0913  a row has many parts
     entries = requests_of(running)
     wall = cost.told.get("wall", cost.wall)
+    # Leases are not the simulator's, so that only we know of those requests.
+    requests = cost.told["calls"] if ours else len(entries)
+    work = Counter(map(limit.kind, entries)) + Counter({"hold the lease": requests - len(entries)})
     return {
         "name": name,
         "accounts": accounts,
@@ -151,8 +166,9 @@ def _row(name: str, accounts: int, cost: Cost, running: Running, width: int, *, 
         "wall": wall,
         "cpu": cost.told.get("cpu", cost.cpu) / accounts,
         "peak": cost.peak,
-        # Leases are not the simulator's, so that only we know of those requests.
-        "requests": (cost.told["calls"] if ours else len(entries)) / accounts,
+        "waited": cost.waited,
+        "requests": requests / accounts,
+        "work": {kind: count / accounts for kind, count in work.items()},
         "limit": limit.by_concurrency(entries, width),
         "opens": all(row["opens"] for row in running.control.verdict()),
         **({"failed": cost.told["failed"]} if ours else {}),
