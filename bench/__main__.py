@@ -77,9 +77,19 @@ def show(results: dict[str, Any]) -> None:
     console.print(f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']:.1f} before")
     table(
         "What a user would pick instead",
-        ("", "accounts", "wall s", "of limit", "CPU ms each", "peak MB", "requests each", "keys work"),
+        ("", "accounts", "process s", "limit s", "waited s", "CPU ms each", "peak MB", "requests each", "keys work"),
         [
-            (r["name"], r["accounts"], r["wall"], _ratio(r), r["cpu"] * 1000, r["peak"], r["requests"], r["opens"])
+            (
+                r["name"],
+                r["accounts"],
+                r["process"],
+                r["limit"],
+                r["waited"],
+                r["process_cpu"] * 1000,
+                r["peak"],
+                r["requests"],
+                r["opens"],
+            )
             for r in results["rivals"]
         ],
     )

@@ -27,7 +27,7 @@ def _rivals(rows: list[dict[str, Any]], folder: Path) -> None:
     many = [row for row in rows if row["accounts"] > 1]
     names = [f"{row['name']}\n{row['accounts']} accounts" for row in many]
     with _figure(folder, "rivals", "Seconds for each account") as axes:
-        axes.barh(names, [row["wall"] / row["accounts"] for row in many], label="wall")
+        axes.barh(names, [row["process"] / row["accounts"] for row in many], label="whole program")
         axes.barh(names, [row["limit"] / row["accounts"] for row in many], height=0.4, label="limit of its requests")
         axes.set_xscale("log")
         axes.set_xlabel("seconds")

@@ -157,12 +157,14 @@ def _row(name: str, accounts: int, cost: Cost, running: Running, width: int, *, 
     wall = cost.told.get("wall", cost.wall)
     # Leases are not the simulator's, so that only we know of those requests.
     requests = cost.told["calls"] if ours else len(entries)
-    work = Counter(map(limit.kind, entries)) + Counter({"hold the lease": requests - len(entries)})
+    work = Counter(map(limit.kind, entries)) + Counter({"hold the lease, sign in": requests - len(entries)})
     return {
         "name": name,
         "accounts": accounts,
         "width": width,
+        # From the start of the program to its end: what is imported before the first request costs its user as well.
         "process": cost.wall,
+        "process_cpu": cost.cpu / accounts,
         "wall": wall,
         "cpu": cost.told.get("cpu", cost.cpu) / accounts,
         "peak": cost.peak,
