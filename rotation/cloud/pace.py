@@ -87,17 +87,27 @@ class Pace:
         self._refused, self._rate, self._granted = now, rate, 0
 
     def _pace(self, now: datetime) -> float:
-        grown: float = self._growth ** min((now - self._refused).total_seconds(), _LONGEST_GROWTH)
+        since = max(0.0, (now - self._refused).total_seconds())
+        grown: float = self._growth ** min(since, _LONGEST_GROWTH)
         return (self._rate or 0.0) * grown
+
+    def _forget(self, now: datetime) -> None:
+        self._rate, self._growth = None, _GROWTH_UNMEASURED
+        self._refused = self._next = now
 
     async def _wait(self, *, first: bool) -> None:
         # Of those in the queue one at a time stands at the front; who goes first comes there directly.
         async with nullcontext() if first else self._queue, self._front:
-            while (wait := (self._next - self._clock.now()).total_seconds()) > 0:
-                await self._clock.sleep(wait)
             now = self._clock.now()
-            if now - self._next > _IDLE:
-                self._rate, self._growth = None, _GROWTH_UNMEASURED
+            while not self.free and (wait := (self._next - now).total_seconds()) > 0:
+                if wait > LONGEST_PAUSE + 1 / self._pace(now):
+                    # The clock was set back.
+                    self._forget(now)
+                    return
+                await self._clock.sleep(wait)
+                now = self._clock.now()
+            if self.free or now - self._next > _IDLE:
+                self._forget(now)
             else:
                 self._next = now + timedelta(seconds=1 / self._pace(now))
 

@@ -135,6 +135,17 @@ async def test_a_quota_that_nobody_asked_for_a_while_is_free_again(pace: Pace, c
     assert pace.free
 
 
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_as_long(pace: Pace, clock: Stopped) -> None:
+    """An hour that comes again is no reason to wait for an hour."""
+    await refuse(pace)
+    await send(pace, 5)
+    clock.time -= timedelta(hours=1)
+    clock.began = clock.time
+    await send(pace, 2)
+
+    assert clock.passed < 40
+
+
 async def test_what_is_sent_once_does_not_wait_for_long() -> None:
     """Its lease was looked at before it waited; it is told apart from a refusal by nothing having been sent."""
     pace = Pace(SystemClock())
