@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check prove lint mutants soak package bench bench-cli bench-start lock clean
+.PHONY: help setup demo serve test check prove lint mutants soak package bench bench-cli bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -60,8 +60,9 @@ mutants: setup ## break every guard, one at a time, and say which test noticed (
 
 MINUTES ?= 5
 
-soak: setup ## try ever new orders of events on the engine and print what was reached; MINUTES=5
+soak: setup ## try ever new orders of events, then bad weather under applications, and print what was reached; MINUTES=5
 	@$(VENV)/python -m tests.proof.orders.soak $(MINUTES)
+	@$(VENV)/python -m tests.proof.soak $(MINUTES)
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip
@@ -79,6 +80,9 @@ bench-start: setup ## measure a cold start against an app with empty functions
 
 lock: setup ## compile the lock files from pyproject.toml anew
 	sh .ci/lock
+
+audit: setup ## ask the package index for known vulnerabilities of what is deployed; needs a network that tells
+	@sh .ci/audit
 
 clean: ## remove what the other targets made
 	rm -rf .venv node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
 import typer
@@ -166,15 +167,18 @@ def audit(
 @app.command(
     epilog=_examples(
         "enroll kv-orders/orders-storage-key \\\n"
-        "    --resource-id /subscriptions/…/resourceGroups/orders/providers/Microsoft.Storage/storageAccounts/storders"
+        "    --resource-id /subscriptions/…/resourceGroups/orders/providers/Microsoft.Storage/storageAccounts/storders",
+        "enroll --manifest secrets.csv --dry-run",
     )
 )
 def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
-    ref: Annotated[str, typer.Argument(metavar="VAULT/SECRET", help="The secret; it is created if it does not exist.")],
+    ref: Annotated[
+        str | None, typer.Argument(metavar="VAULT/SECRET", help="The secret; it is created if it does not exist.")
+    ] = None,
     *,
     resource_id: Annotated[
-        str, typer.Option(metavar="ID", help="Resource id of the account: /subscriptions/…/providers/…")
-    ],
+        str | None, typer.Option(metavar="ID", help="Resource id of the account: /subscriptions/…/providers/…")
+    ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="What the value looks like; as it is, or the bare key.")
     ] = None,
@@ -186,13 +190,30 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
             help="Days from a publication to its expiry; as the account's other secrets have it, or 90.",
         ),
     ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="CSV file with many secrets: secret,resource-id,format,validity-days",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written; change nothing.")] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Put a secret under rotation, without regenerating a key.
+    """Put secrets under rotation, without regenerating a key.
 
     A secret that holds one of the account's keys is adopted; one that does not exist is created.
     """
+    if manifest is not None:
+        if ref or resource_id or form or validity_days:
+            raise TyperException("--manifest says it all; leave out VAULT/SECRET and the other options")
+        content = manifest.read_bytes()
+        return _run(lambda desk: commands.enroll_all(desk, content, dry_run=dry_run), as_json=as_json)
+    if ref is None or resource_id is None:
+        raise TyperException("name a secret as VAULT/SECRET and its account with --resource-id, or give a --manifest")
     (chosen,) = _refs([ref])
     account = _parsed("--resource-id", AccountId.parse, resource_id.removesuffix("/"))
     validity = None if validity_days is None else timedelta(days=validity_days)

@@ -1,15 +1,18 @@
 """What the commands do, between their arguments and their answers."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rotation import telemetry, tracing, views
+from rotation import manifest, telemetry, tracing, views
+from rotation.concurrency import all_tried
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
-from rotation.errors import BadInput, NotFound
+from rotation.errors import BadInput, NotFound, RotationError, Unexpected
 from rotation.fleet import Fleet, Survey, Watcher
+from rotation.manifest import Row
 from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
 from rotation.report import Outcome, Report
 from rotation.rotate import REPAIRS
@@ -136,11 +139,60 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
     outcome = await put_under_rotation(ref, account, tools, survey, form=form, validity=validity, dry_run=dry_run)
     standing = None
     if not dry_run:
-        others = [s for group in survey.groups if group.account == account for s in group.secrets if s.ref != ref]
         # A listing may not show yet what was written just now.
-        group = Group(account, (*others, await tools.vaults[ref.vault].read(ref.name)))
-        (standing,) = standings([group], tools)
+        survey = survey.joined(account, await tools.vaults[ref.vault].read(ref.name))
+        (standing,) = standings([group for group in survey.groups if group.account == account], tools)
     return views.enrolled(outcome, ref, standing)
+
+
+@traced
+async def enroll_all(desk: Desk, content: bytes, *, dry_run: bool) -> Answer:
+    """Put the secrets of a manifest under rotation, each by itself: what fails is a row, and stops no other.
+
+    The secrets of one account come one after the other, in their order, so that the later ones join the earlier ones.
+    """
+    rows = manifest.read(content, desk.world.tools.providers)
+    survey = await desk.fleet.survey()
+    wanted: dict[AccountId, list[Row]] = {}
+    for row in rows:
+        wanted.setdefault(row.account, []).append(row)
+    desk.ledger.groups = [Group(account, ()) for account in wanted]
+    places = asyncio.Semaphore(desk.world.settings.concurrency)
+    with desk.voice.progress("enrolling", len(rows), lambda _: None) as watch:
+
+        async def account(wanted: Sequence[Row]) -> list[tuple[Row, Outcome]]:
+            async with places:
+                done = await _enroll_account(desk, survey, wanted, watch, dry_run=dry_run)
+            desk.ledger.outcomes += [outcome for _, outcome in done]
+            return done
+
+        done = [row for rows in await all_tried(*map(account, wanted.values())) for row in rows]
+    return views.enrolled_all(sorted(done, key=lambda each: each[0].line))
+
+
+async def _enroll_account(
+    desk: Desk, survey: Survey, rows: Sequence[Row], watch: Watcher, *, dry_run: bool
+) -> list[tuple[Row, Outcome]]:
+    tools, written = desk.world.tools, None
+    done: list[tuple[Row, Outcome]] = []
+    for row in rows:
+        try:
+            if written:
+                # A listing may not show yet what was written just now.
+                survey = survey.joined(row.account, await tools.vaults[written.vault].read(written.name))
+                written = None
+            outcome = await put_under_rotation(
+                row.ref, row.account, tools, survey, form=row.form, validity=row.validity, dry_run=dry_run
+            )
+            written = row.ref if outcome.steps else None
+        except RotationError as failure:
+            outcome = Outcome(str(row.account), (row.ref,), error=failure, trigger=Trigger.OPERATOR)
+        except Exception as defect:  # noqa: BLE001  # its text may hold anything, a key included
+            error = Unexpected(f"{row.ref}: unexpected {type(defect).__name__}; please report it")
+            outcome = Outcome(str(row.account), (row.ref,), error=error, trigger=Trigger.OPERATOR)
+        watch(outcome)
+        done.append((row, outcome))
+    return done
 
 
 def _check_vaults(desk: Desk, refs: Collection[SecretRef]) -> None:

@@ -5,6 +5,8 @@ are read without their blanks, and nothing is read that is not needed.
 Source: learn.microsoft.com/azure/event-grid/event-schema-key-vault.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +15,9 @@ from rotation.model import Occasion, SecretRef
 
 NEAR_EXPIRY = "Microsoft.KeyVault.SecretNearExpiry"
 EXPIRED = "Microsoft.KeyVault.SecretExpired"
+
+_VERSION = re.compile(r"[0-9a-z]{1,64}", re.IGNORECASE | re.ASCII)
+"""Key Vault's have 32 digits; what is no version does not get into a message of the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class ExpiryEvent:
 
 def read_event(event: Mapping[str, object]) -> ExpiryEvent | None:
     """Read one event; None for a kind that is not ours, BadInput for one of ours that cannot be understood."""
-    kind = _text(event, "eventType") or _text(event, "type")
+    kind = kind_of(event)
     ours = {known.lower(): known for known in (NEAR_EXPIRY, EXPIRED)}
     if kind.lower() not in ours:
         return None
@@ -38,9 +43,23 @@ def read_event(event: Mapping[str, object]) -> ExpiryEvent | None:
         ref = SecretRef.parse(f"{vault}/{name}")
     except ValueError as error:
         raise BadInput(f"a {kind} event whose VaultName and ObjectName name no secret") from error
-    if not version:
+    if not _VERSION.fullmatch(version):
         raise BadInput(f"a {kind} event for {ref} that names no version")
     return ExpiryEvent(_text(event, "id"), ours[kind.lower()], Occasion(ref, version.lower()))
+
+
+def envelope(text: str | bytes) -> Mapping[str, object] | None:
+    """Return the event that Event Grid has put into the queue by itself; None for whatever else stands there."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and content.keys() & {"eventType", "specversion"} else None
+
+
+def kind_of(event: Mapping[str, object]) -> str:
+    """What kind of event it says it is; empty where that is no text."""
+    return _text(event, "eventType") or _text(event, "type")
 
 
 def _text(fields: Mapping[str, object], name: str) -> str:

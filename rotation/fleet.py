@@ -4,7 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
@@ -50,6 +51,12 @@ class Survey:
                 + "; `python -m rotation status` lists those that are, `enroll` adds one"
             )
         return groups
+
+    def joined(self, account: AccountId, secret: Secret) -> Self:
+        """The same with a secret that was put under rotation since."""
+        members = (s for g in self.groups if g.account == account for s in g.secrets if s.ref != secret.ref)
+        group = Group(account, (*members, secret))
+        return replace(self, groups=(*(g for g in self.groups if g.account != account), group))
 
     def named(self, refs: Collection[SecretRef]) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
         """The accounts that publish these secrets, and what is known of secrets that name no account.

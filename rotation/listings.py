@@ -28,7 +28,8 @@ class Listings:
         async with self._lock:
             if self._last is not None:
                 begun, ended, survey = self._last
-                if begun >= asked and self._clock.now() < ended + FRESH:
+                # One from the future was made before the clock was set back, nobody knows how long ago.
+                if begun >= asked and timedelta() <= self._clock.now() - ended < FRESH:
                     return survey
             begun, survey = self._clock.now(), await self._fleet.survey()
             self._last = begun, self._clock.now(), survey

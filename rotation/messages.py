@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from reprlib import repr as short
 from typing import TypeVar
 
 from rotation import tags
@@ -14,6 +15,12 @@ from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspec
 VERSION = 1
 """Messages of another version are refused: what they ask for could be misread."""
 
+MAX_SECRETS = 250
+"""A message may have 48 KiB before it is encoded, and a secret 152 characters; one that is too long stops a sweep."""
+
+MAX_TEXT = 1000
+"""The longest text of a message, which is an account; complaints quote texts, and are logged."""
+
 T = TypeVar("T")
 
 
@@ -22,7 +29,7 @@ class Work:
     """One piece of work."""
 
     secrets: tuple[SecretRef, ...]
-    """Every publication of the account as far as it was listed, or the one secret by which it was asked for."""
+    """The publications of the account as far as they were listed, or the one secret by which it was asked for."""
     request: Request
     asked: datetime
     """When it was asked for; a listing that is older does not serve it."""
@@ -46,7 +53,7 @@ def write(work: Work) -> str:
         "version": VERSION,
         "asked": work.asked.isoformat(),
         "account": work.account and str(work.account),
-        "secrets": [str(ref) for ref in work.secrets],
+        "secrets": [str(ref) for ref in work.secrets[:MAX_SECRETS]],
         "request": asked,
     }
     return json.dumps(message)
@@ -60,8 +67,10 @@ def read(text: str | bytes) -> Work:
     except (ValueError, RecursionError) as error:
         raise BadInput("the message is not JSON") from error
     message = _read("message", content, _fields)
-    if (version := message.get("version")) != VERSION:
-        raise BadInput(f"the message is of version {version!r}, and this app reads version {VERSION}")
+    version = message.get("version")
+    # To Python `true` is 1, and so is 1.0.
+    if type(version) is not int or version != VERSION:
+        raise BadInput(f"the message is of version {short(version)}, and this app reads version {VERSION}")
     asked = _need(message, "request", _fields)
     return Work(
         account=_may(message, "account", lambda text: AccountId.parse(_text(text))),
@@ -105,6 +114,8 @@ def _fields(value: object) -> Mapping[str, object]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not a text")  # noqa: TRY004  see above
+    if len(value) > MAX_TEXT:
+        raise ValueError("too long")
     return value
 
 
@@ -117,6 +128,8 @@ def _flag(value: object) -> bool:
 def _refs(value: object) -> tuple[SecretRef, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("not a list of secrets")
+    if len(value) > MAX_SECRETS:
+        raise ValueError(f"more than {MAX_SECRETS}")
     return tuple(SecretRef.parse(_text(ref)) for ref in value)
 
 

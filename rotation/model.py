@@ -76,8 +76,13 @@ class AccountId:
     def parse(cls, text: str) -> Self:
         """Read `/subscriptions/…/resourceGroups/…/providers/Microsoft.X/ys/name`; anything else is a ValueError."""
         match = _ACCOUNT_ID.fullmatch(text)
-        # Matched without case, a Kelvin sign passes for a k; only a resource group may have letters beyond ASCII.
-        if match is None or not (text[: match.start("group")] + text[match.end("group") :]).isascii():
+        # Matched without case, a Kelvin sign passes for a k; only a resource group may have letters beyond ASCII,
+        # and none that shares its lower case with another letter, or two groups would be taken for one.
+        if (
+            match is None
+            or not (text[: match.start("group")] + text[match.end("group") :]).isascii()
+            or match["group"].lower().upper() != match["group"].upper()
+        ):
             raise ValueError(
                 "not the resource id of an account; it looks like "
                 "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,15 @@ from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 
 MAX_REASON = 200
+
+MAX_BODY = 64 * 1024
+"""Bytes; one event loop reads all bodies, and nobody else is served meanwhile."""
+
+MAX_TEXT = 1000
+"""Longer texts are not looked at: complaints quote what they are about."""
+
+MAX_STRANGE = 10
+"""How many members that nobody knows are complained of; each costs more to answer than to send."""
 
 _KEY_LIKE = re.compile(r"[A-Za-z0-9+/]{40}")
 
@@ -105,6 +115,9 @@ class _Reader:
         if not isinstance(value, str):
             self.complaints.append(f"{name}: it must be a text")
             return default
+        if len(value) > MAX_TEXT:
+            self.complaints.append(f"{name}: it is too long")
+            return default
         try:
             return parse(value)
         except ValueError as complaint:
@@ -122,7 +135,9 @@ class _Reader:
     def nothing_in(self, query: Mapping[str, str]) -> None:
         """Complain of what was meant to do something and stands where nobody looks."""
         astray = sorted(query.keys() - _OF_THE_HOST)
-        self.complaints += [f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray]
+        self.complaints += [
+            f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray[:MAX_STRANGE]
+        ]
 
     def flag(self, name: str) -> bool:
         """Read true or false, which is false where nothing is said."""
@@ -140,12 +155,14 @@ class _Reader:
         """Raise BadInput if anything was wrong; a member that nobody knows was meant to do something."""
         known = ", ".join(name for name in self._known)
         strange = sorted(self._members.keys() - set(self._known))
-        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange]
+        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange[:MAX_STRANGE]]
         if self.complaints:
             raise BadInput("\n".join(self.complaints))
 
 
 def _members(body: bytes) -> Mapping[str, object]:
+    if len(body) > MAX_BODY:
+        raise BadInput(f"the body has more than {MAX_BODY // 1024} KiB")
     if not body.strip():
         return {}
     try:
@@ -162,7 +179,7 @@ def _once(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
     """The members of an object; of one that stands there twice nobody knows which was meant."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        twice = next(name for name in members if [name for name, _ in pairs].count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise BadInput(f"{twice[:40]!r}: it stands there twice")
     return members
 

@@ -30,8 +30,10 @@ MAX_VALUE = 25_000
 """Key Vault takes values of up to 25k bytes."""
 KEY_GROWTH = 200
 """A new key is never this much longer than the one it replaces."""
-SETTLING = timedelta(minutes=10)
-"""How long a listing may go on showing the old key after we published the new one."""
+SKEW = timedelta(minutes=10)
+"""How far apart the clocks may be of a vault, which dates its versions, and of the workers that judge them."""
+SETTLING = timedelta(minutes=10) + SKEW
+"""How long a listing may go on showing the old key after we published the new one, by whichever clock."""
 
 
 def judge(facts: Facts, now: datetime) -> Verdict:
@@ -81,11 +83,14 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
 
 
 def promised_until(facts: Facts) -> datetime:
-    """Until when the idle slot's key is promised to work; a key that was never given out is promised to nobody."""
+    """Until when the idle slot's key is promised to work, by whichever clock.
+
+    A key that was never given out is promised to nobody.
+    """
     published = max(p.secret.created for p in facts.publications)
     states = (p.terms.state for p in facts.publications)
     retired = any(s.retire_slot == facts.idle and s.retire_at is None for s in states)
-    return published if retired else published + facts.limits.overlap
+    return published if retired else published + facts.limits.overlap + SKEW
 
 
 # 1: what cannot be known is refused, with its name and the way out

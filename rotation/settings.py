@@ -47,6 +47,9 @@ SETTINGS = (
 )
 """Every variable that we read; docs/settings.md explains each."""
 
+OF_DEPLOYMENT = ("ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS")
+"""What `azd env get-values` has beside them, for the templates of infra/."""
+
 OWN_CONNECTIONS = (
     "AzureWebJobsStorage",
     "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
@@ -163,7 +166,8 @@ class _Reader:
 def _misspelt(environment: Mapping[str, str]) -> list[str]:
     """Complain of variables that look like ours: who sets one means it to do something."""
     names = [setting.name for setting in SETTINGS]
-    strange = sorted(name for name in environment if name.startswith("ROTATION_") and name not in names)
+    known = {*names, *OF_DEPLOYMENT}
+    strange = sorted(name for name in environment if name.startswith("ROTATION_") and name not in known)
     return [f"{name}: no such setting; did you mean {get_close_matches(name, names, 1, 0)[0]}?" for name in strange]
 
 

@@ -31,6 +31,7 @@ MAX_TAG_LENGTH = 256
 
 MAX_VALIDITY_DAYS = 3650
 MAX_ID = 40
+YEARS = range(2000, 3000)
 ROLES = frozenset(Role)
 _ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID}}}")
 
@@ -96,14 +97,15 @@ def problem(written: Mapping[str, str]) -> str | None:
         return f"there would be {len(written)} tags and Key Vault allows {MAX_TAGS}; remove {len(written) - MAX_TAGS}"
     for name, value in written.items():
         if len(name) > MAX_TAG_LENGTH or len(value) > MAX_TAG_LENGTH:
-            return f"tag {name[:40]} would be longer than {MAX_TAG_LENGTH} characters; shorten it"
+            return f"tag {name[:40]!r} would be longer than {MAX_TAG_LENGTH} characters; shorten it"
     return None
 
 
 def request_id(text: str) -> str:
     """Check an id that is to be recorded in a tag; a ValueError says what is allowed."""
-    if not _ID.fullmatch(text):
-        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : -")
+    # In an emergency a role is recorded behind the id: an id that ends in one would pass for that emergency.
+    if not _ID.fullmatch(text) or text.endswith(tuple(f":{role}" for role in ROLES)):
+        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : - and does not end in a role")
     return text
 
 
@@ -256,6 +258,10 @@ def _boolean(text: str) -> bool:
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        time = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise ValueError("it must be a time in UTC, such as 2026-11-21T03:00:00Z") from error
+    # Near the ends of the calendar nothing can be added to a time or taken away.
+    if time.year not in YEARS:
+        raise ValueError(f"its year must be from {YEARS[0]} to {YEARS[-1]}")
+    return time

@@ -77,6 +77,8 @@ def _fields(outcome: Outcome, before: Standing | None = None) -> dict[str, objec
         "message": None if outcome.error is None else str(outcome.error),
         "steps": [f"{step.action}: {step.reason}" for step in outcome.steps],
         "from": None if before is None else before.active,
+        "published": None if before is None else before.published,
+        "due": None if before is None else before.due,
         "to": published[-1].slot if published else None,
         "fingerprint": published[-1].fingerprint if published else None,
         "replaced": [step.replaced for step in outcome.steps if step.replaced],

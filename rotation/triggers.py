@@ -6,7 +6,7 @@ Nothing is read, opened or imported from Azure before a function needs it, and w
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +28,7 @@ from rotation.errors import (
     Unavailable,
     Unexpected,
 )
-from rotation.events import read_event
+from rotation.events import envelope, kind_of, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.listings import Listings
 from rotation.messages import Work
@@ -53,6 +53,9 @@ DELIVERIES = 5
 
 SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
 """The settings that the triggers name."""
+
+NAMED = 5
+"""How many secrets of a message are named when something is wrong with them."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -90,18 +93,8 @@ class Triggers:
         """
 
         async def heard() -> list[str]:
-            announced = read_event(event)
-            if announced is None:
-                telemetry.ignored("near_expiry", "not an event of a secret's expiry", kind=str(event.get("type")))
-                return []
-            ref = announced.occasion.ref
-            if ref.vault not in self._settings().vaults:
-                telemetry.ignored("near_expiry", "the vault is not one of ROTATION_VAULTS", secret=str(ref))
-                return []
-            identity = _recordable(announced.id or announced.occasion.version)
-            request = Request(Trigger.EVENT, identity, announced.occasion)
-            telemetry.event("event", function="near_expiry", kind=announced.kind, secret=str(ref), request_id=identity)
-            return [self._message((ref,), request)]
+            work = self._announced("near_expiry", event)
+            return [messages.write(work)] if work else []
 
         return next(iter(await _messages("near_expiry", heard)), None)
 
@@ -109,12 +102,19 @@ class Triggers:
         """Carry out one message; raises BadInput for one that cannot be read, and a Transient when waiting helps.
 
         Whatever else goes wrong ends here with an event, and is met again by the next sweep.
+        Where Event Grid cannot reach the app it puts its events into the queue itself.
         """
         try:
-            work = messages.read(text)
+            event = envelope(text)
+            work = messages.read(text) if event is None else self._announced("rotate_account", event)
         except BadInput as error:
             telemetry.failed("rotate_account", error, delivery=delivery)
             raise error from None
+        except BadSettings as error:
+            telemetry.failed("rotate_account", error, delivery=delivery)
+            return
+        if work is None:
+            return
         try:
             outcome = await self._carry_out(work, delivery)
         except NotFound as error:
@@ -169,13 +169,25 @@ class Triggers:
         refs = tuple(secret.ref for secret in group.secrets)
         return messages.write(Work(account=group.account, secrets=refs, request=request, asked=asked))
 
-    def _message(self, refs: tuple[SecretRef, ...], request: Request) -> str:
-        return messages.write(Work(secrets=refs, request=request, asked=self._clock.now()))
+    def _announced(self, function: str, event: Mapping[str, object]) -> Work | None:
+        """What an event asks for; None for what is not ours."""
+        announced = read_event(event)
+        if announced is None:
+            telemetry.ignored(function, "not an event of a secret's expiry", kind=kind_of(event)[:100])
+            return None
+        ref = announced.occasion.ref
+        if ref.vault not in self._settings().vaults:
+            telemetry.ignored(function, "the vault is not one of ROTATION_VAULTS", secret=str(ref))
+            return None
+        identity = _recordable(announced.id or announced.occasion.version)
+        telemetry.event("event", function=function, kind=announced.kind, secret=str(ref), request_id=identity)
+        request = Request(Trigger.EVENT, identity, announced.occasion)
+        return Work(secrets=(ref,), request=request, asked=self._clock.now())
 
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults
         if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):
-            because = f"{', '.join(strange)}: outside of ROTATION_VAULTS"
+            because = f"{_several(strange)}: outside of ROTATION_VAULTS"
             outcome = Outcome(
                 account="" if work.account is None else str(work.account),
                 secrets=work.secrets,
@@ -210,7 +222,7 @@ class Triggers:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         if request.compromised:
             request = await self._in_time(self._identified(order.ref, request))
-        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request)
+        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request, asked)
         if reply.status == HTTPStatus.LOCKED and request.suspects:
             # Who asks again later may mean another key with the same words.
             reply = self._handed_over(order.ref, request)
@@ -220,9 +232,9 @@ class Triggers:
         return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
 
     async def _while_waited_for(
-        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request
+        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request, asked: datetime
     ) -> Reply:
-        """Answer with the report, or, when that takes too long, that the pass goes on.
+        """Answer with the report, or, when that takes too long since it was asked, that the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
@@ -230,7 +242,7 @@ class Triggers:
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         try:
-            await asyncio.wait([task], timeout=self._patience)
+            await asyncio.wait([task], timeout=self._patience - (self._clock.now() - asked).total_seconds())
         finally:
             if not task.done():
                 task.add_done_callback(_end_of_waiting)
@@ -348,7 +360,13 @@ def _meant(survey: Survey, work: Work) -> Group | Outcome:
     for ref in work.secrets:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
-    raise ChangedMeanwhile(f"{', '.join(map(str, work.secrets))}: not all of them publish {work.account} any more")
+    raise ChangedMeanwhile(f"{_several(list(map(str, work.secrets)))}: not all of them publish {work.account} any more")
+
+
+def _several(names: Sequence[str]) -> str:
+    """Names for a line of the log, which nobody reads to the end when there are hundreds."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
@@ -378,7 +396,8 @@ def _recordable(identity: str) -> str:
     try:
         return tags.request_id(identity)
     except ValueError:
-        return str(uuid.uuid5(_EVENTS, identity))
+        # In ASCII, since half a surrogate pair cannot be encoded.
+        return str(uuid.uuid5(_EVENTS, ascii(identity)))
 
 
 async def _messages(function: str, heard: Callable[[], Awaitable[list[str]]]) -> list[str]:

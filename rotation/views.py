@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from rotation.console import Answer, Listing
 from rotation.errors import RotationError
+from rotation.manifest import Row
 from rotation.model import AccountId, Action, Reason, SecretRef
 from rotation.report import Outcome, Report, Step
 from rotation.rotate import REPAIRS
@@ -134,6 +135,25 @@ def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None) -> Ans
     due = standing and standing.due
     document = {**outcome.to_json(), "due": due and format_time(due), "reference": reference}
     return Answer(document, parts, outcome.exit_code)
+
+
+def enrolled_all(rows: Sequence[tuple[Row, Outcome]]) -> Answer:
+    """Say what became of each line of a manifest."""
+    told = [(f"{row.line}", str(row.ref), row.account.name, *_enrolment(outcome)) for row, outcome in rows]
+    report = Report(tuple(outcome for _, outcome in rows))
+    document = {
+        "rows": [{"line": row.line, "secret": str(row.ref), **outcome.to_json()} for row, outcome in rows],
+        "counts": report.to_json()["counts"],
+    }
+    table = Listing(("Line", "Secret", "Account", "Result", "What was found"), told)
+    return Answer(document, [table, f"{_number(len(rows), 'secret')}: {_counts(report)}"], report.exit_code)
+
+
+def _enrolment(outcome: Outcome) -> tuple[str, str]:
+    if not outcome.steps:
+        return _word(outcome), _why(outcome)
+    (step,) = outcome.steps
+    return str(step.reason), f"{step.because}; slot {step.slot}, fingerprint {step.fingerprint}"
 
 
 def _next(standing: Standing) -> str:

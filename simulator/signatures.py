@@ -79,16 +79,16 @@ def web_pubsub_token_is_valid(call: Call, keys: dict[str, str]) -> bool:
 
 def _decodes(token: str, key: str, audience: str) -> bool:
     try:
-        jwt.decode(
+        claims = jwt.decode(
             token,
             key,
             algorithms=["HS256"],
             audience=audience,
-            options={"require": ["exp", "aud"], "verify_iat": False},
+            options={"require": ["exp", "aud"], "verify_exp": False, "verify_iat": False},
         )
     except jwt.InvalidTokenError:
         return False
-    return True
+    return isinstance(claims["exp"], int) and claims["exp"] > real_time()
 
 
 def _signed_headers(call: Call, *, empty_length: str) -> list[str]:

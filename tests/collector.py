@@ -11,6 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tests.heard import note
+
 OURS = "rotation"
 FAILED = Status.STATUS_CODE_ERROR
 
@@ -92,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         assert "/v1/traces" == self.path
         body = self.rfile.read(int(self.headers["Content-Length"]))
         told.headers.append({name.lower(): value for name, value in self.headers.items()})
-        told.bodies.append(body)
+        told.bodies.append(note(body))
         told.listening.wait()
         self.send_response(told.status)
         self.send_header("Content-Length", "0")

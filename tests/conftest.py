@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from simulator.client import ControlClient
 from simulator.running import Running
 from simulator.running import simulator as running_simulator
-from tests import emulator
+from tests import emulator, heard
 from tests.collector import Collector, collector
 
 OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_", "OTEL_")
@@ -28,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:datetime.datetime.utcnow:DeprecationWarning:azure.batch")
     for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
+    heard.listen()
     config.stash[_PRINTED] = []
     config.pluginmanager.register(_Listener(config.stash[_PRINTED]))
     held = ExitStack()
@@ -37,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Listener:
-    """Keeps what every test prints, logs and raises."""
+    """Keeps what every test prints, logs, raises and is warned of."""
 
     def __init__(self, printed: list[str]) -> None:
         self._printed = printed
@@ -47,6 +49,10 @@ class _Listener:
         self._printed += [text for _, text in report.sections]
         self._printed.append(report.longreprtext)
 
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Take down a warning."""
+        self._printed.append(str(warning_message.message))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the test that searches all output come last."""
@@ -54,10 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def printed(pytestconfig: pytest.Config) -> str:
-    """Everything that the tests before this one printed, logged and raised."""
+def printed(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """Everything that tests printed, logged and raised, heard from other programs, were answered, or wrote to files."""
     texts: list[str] = pytestconfig.stash[_PRINTED]
-    return "\n".join(texts)
+    folder = tmp_path_factory.getbasetemp()
+
+    def everything() -> str:
+        files = (path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
+        return "\n".join((*texts, *heard.HEARD, *files))
+
+    return everything
 
 
 @pytest.fixture

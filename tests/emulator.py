@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 PROGRAM = Path(__file__).parent.parent / "node_modules/azurite/dist/src/azurite.js"
-FLAGS = ("--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
+FLAGS = ("--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck")
 PATIENCE = 30.0
 
 
@@ -22,16 +22,20 @@ def installed() -> bool:
 
 
 @contextmanager
-def azurite() -> Iterator[str]:
-    """Start an empty emulator; the connection string of its account."""
+def azurite(log: Path | None = None) -> Iterator[str]:
+    """Start an empty emulator; the connection string of its account. Every request is a line of `log`."""
     key = b64encode(secrets.token_bytes(64)).decode()
     blob, queue, table = (_free_port() for _ in range(3))
     ports = ("--blobPort", str(blob), "--queuePort", str(queue), "--tablePort", str(table))
-    with subprocess.Popen(  # noqa: S603  our own command
-        [shutil.which("node") or "node", PROGRAM, *FLAGS, *ports],
-        env={**os.environ, "AZURITE_ACCOUNTS": f"stlocal:{key}"},
-        stdout=subprocess.DEVNULL,
-    ) as process:
+    with (
+        (log or Path(os.devnull)).open("w") as output,
+        subprocess.Popen(  # noqa: S603  our own command
+            [shutil.which("node") or "node", PROGRAM, *FLAGS, *ports],
+            env={**os.environ, "AZURITE_ACCOUNTS": f"stlocal:{key}"},
+            stdout=output,
+            process_group=0,  # who interrupts a terminal still needs it while what is under way ends
+        ) as process,
+    ):
         try:
             for port in (blob, queue):
                 _wait_for(port)

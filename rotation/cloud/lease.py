@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,11 @@ from rotation.cloud.connection import Connection
 from rotation.cloud.translate import inner_code, translated
 from rotation.errors import Busy, LeaseLost
 from rotation.model import AccountId
+from rotation.ports import Clock
 from rotation.settings import Container
 
 if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, BlobLeaseClient, ContainerClient
-
-_MARGIN = 10.0
-"""Seconds before its end from which a lease does not count any more: the write that it is to protect takes time."""
 
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
 """How the service says that a lease is not ours any more."""
@@ -32,8 +31,11 @@ _RETRIES = {"retry_total": 2, "initial_backoff": 1, "increment_base": 1, "random
 class BlobLeases:
     """Leases on blobs, one for each account, in one container; they hold between processes."""
 
-    def __init__(self, container: Container, connection: Connection, *, seconds: int = 60, pause: float = 20) -> None:
-        """A lease lasts for `seconds` (15 to 60) and is renewed every `pause` seconds while it is held."""
+    def __init__(self, container: Container, connection: Connection, *, seconds: int = 60, pause: float = 15) -> None:
+        """A lease lasts for `seconds` (15 to 60) and is renewed every `pause` seconds while it is held.
+
+        It counts for half as long as it lasts: what is sent just before then may take effect late.
+        """
         self._container = container
         self._connection = connection
         self._seconds = seconds
@@ -57,7 +59,7 @@ class BlobLeases:
 
         blob = self._client.get_blob_client(_blob_name(account))
         # The id of the lease is chosen here, so that the SDK may repeat a request whose answer was lost.
-        lease = BlobLease(account, BlobLeaseClient(blob), self._seconds)
+        lease = BlobLease(account, BlobLeaseClient(blob), self._seconds, self._connection.clock)
         try:
             await lease.take()
         except ResourceNotFoundError as missing:
@@ -86,35 +88,44 @@ class BlobLeases:
 
 
 class BlobLease:
-    """One lease on one blob."""
+    """One lease on one blob.
 
-    def __init__(self, account: AccountId, lease: "BlobLeaseClient", seconds: int) -> None:
+    Two clocks tell how long it lasts, and it has ended when either says so: the event loop's stands still while the
+    machine sleeps, and the one on the wall can be set back.
+    """
+
+    def __init__(self, account: AccountId, lease: "BlobLeaseClient", seconds: int, clock: Clock) -> None:
         self._account = account
         self._lease = lease
         self._seconds = seconds
+        self._clock = clock
         self._ends = 0.0
+        self._ends_at = datetime.min.replace(tzinfo=UTC)
 
     def ensure(self) -> None:
         """Raise LeaseLost unless the lease is still ours."""
-        if _now() > self._ends - _MARGIN:
+        if self._left() < self._seconds / 2:
             raise LeaseLost(f"the lease of {self._account.name} was lost, so another pass may be at work")
 
     async def take(self) -> None:
         """Take the lease; raises Busy when another pass has it."""
-        asked = _now()
+        asked = self._now()
         try:
             await self._lease.acquire(self._seconds)
         except ResourceExistsError as taken:
             raise Busy(f"another pass holds {self._account.name}; it ends within minutes") from taken
-        self._ends = asked + self._seconds
+        self._begin(*asked)
 
     async def keep(self, pause: float) -> None:
         """Renew the lease again and again until it is lost or this is cancelled."""
-        while _now() < self._ends:
-            await asyncio.sleep(pause)
-            asked = _now()
+        soon, wait = self._seconds / 12, pause
+        while self._left() > 0:
+            await asyncio.sleep(wait)
+            asked = self._now()
+            wait = min(soon, pause)
             try:
-                await self._lease.renew()
+                # Not again and again by the SDK: a later request of ours says better from when on the lease counts.
+                await self._lease.renew(retry_total=0, read_timeout=soon)
             except HttpResponseError as error:
                 if error.status_code in _GONE:
                     self._ends = 0.0
@@ -122,12 +133,24 @@ class BlobLease:
                 # Out of reach for now; the lease runs on for a while.
                 continue
             else:
-                self._ends = asked + self._seconds
+                self._begin(*asked)
+                wait = pause
 
     async def give_back(self) -> None:
         """End the lease early; it ends by itself where that fails."""
         with suppress(AzureError, OSError):
             await self._lease.release()
+
+    def _begin(self, loop_time: float, time: datetime) -> None:
+        self._ends = loop_time + self._seconds
+        self._ends_at = time + timedelta(seconds=self._seconds)
+
+    def _left(self) -> float:
+        loop_time, time = self._now()
+        return min(self._ends - loop_time, (self._ends_at - time).total_seconds())
+
+    def _now(self) -> tuple[float, datetime]:
+        return asyncio.get_running_loop().time(), self._clock.now()
 
 
 class InProcessLeases:
@@ -159,8 +182,3 @@ def _blob_name(account: AccountId) -> str:
     """A name that a person recognises, and that no other account has."""
     digest = hashlib.sha256(account.folded.encode()).hexdigest()[:16]
     return f"{account.name.lower()}-{digest}"
-
-
-def _now() -> float:
-    """Seconds of a clock that nobody sets: a lease runs in real time."""
-    return asyncio.get_running_loop().time()

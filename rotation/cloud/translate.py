@@ -33,8 +33,8 @@ _LONGEST_QUOTE = 300
 
 _DENIED_ACTION = re.compile(r"action:? '([\w.]+(?:/[\w*]+)+)'", re.IGNORECASE)
 
-# A key that found its way into a message of Azure's would look like this.
-_KEY_LIKE = re.compile(r"[A-Za-z0-9+/_-]{40,}=+")
+# A key that found its way into a message of Azure's would look like this, also in an address or encoded once more.
+_KEY_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40,}(?:=|%(?:25)*3[Dd])+|[A-Za-z0-9]{40,}")
 
 _ROLES = (
     ("microsoft.keyvault/", "Key Vault Secrets Officer"),
@@ -45,7 +45,9 @@ _ROLES = (
 )
 """The narrowest built-in role that grants an action, by how the action begins; the first match counts."""
 
-_MEANINGS: Mapping[HTTPStatus, tuple[type[RotationError], str]] = {
+_MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
+    # It was good when it was put into the request, and the machine stood still before that was sent.
+    "ExpiredAuthenticationToken": (Unavailable, "our sign-in ended meanwhile; the next pass signs in anew"),
     HTTPStatus.UNAUTHORIZED: (
         CredentialUnavailable,
         "our sign-in is not accepted; check that the identity belongs to the tenant of the resource",
@@ -128,8 +130,8 @@ def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationErr
         case HTTPStatus.TOO_MANY_REQUESTS:
             headers = getattr(error.response, "headers", {})
             return Throttled(f"{cannot}too many requests {said}", seconds_to_wait(headers))
-    if status in _MEANINGS:
-        kind, meaning = _MEANINGS[HTTPStatus(status)]
+    if known := _MEANINGS.get(inner_code(error)) or _MEANINGS.get(status):
+        kind, meaning = known
         return kind(f"{cannot}{meaning} {said}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(f"{cannot}the service failed {said}")
@@ -190,12 +192,14 @@ def _role_for(action: str) -> str:
 def _said(error: HttpResponseError) -> str:
     """Azure's own words in brackets: the status, its code, and its message without what looks like a key."""
     words = error.error.message if error.error else None
-    parts = (str(error.status_code), inner_code(error), _quote(words or ""))
+    parts = (str(error.status_code), _quote(inner_code(error)), _quote(words or ""))
     return f"({', '.join(part for part in parts if part)})"
 
 
 def _quote(text: str) -> str:
-    line = " ".join(_KEY_LIKE.sub("…", text).split())
+    # Azure quotes what others chose, such as names, and this goes to terminals.
+    printable = "".join(char if char.isprintable() else " " for char in _KEY_LIKE.sub("…", text))
+    line = " ".join(printable.split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
 

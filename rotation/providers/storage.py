@@ -92,7 +92,8 @@ class Storage:
             return Probe.REFUSED
         client = BlobServiceClient(
             description.endpoint,
-            {"account_name": description.account.name, "account_key": key.reveal()},
+            # A tag may spell the name in capitals, and the signature may not.
+            {"account_name": description.account.name.lower(), "account_key": key.reveal()},
             **self._connection.probe_options(),
         )
         return await probed(client.get_account_information, _REFUSALS)
@@ -132,9 +133,9 @@ def _connection_string(description: Description, key: Sensitive) -> str:
     Accounts with a DNS zone (`NAME.z01.blob.storage.azure.net`) have no suffix that a client could complete,
     so all their endpoints are spelled out.
     """
-    name = description.account.name
+    name = description.account.name.lower()
     host = _HOST.fullmatch(urlsplit(description.endpoint).hostname or "")
-    if host is None or host["name"] != name.lower():
+    if host is None or host["name"] != name:
         raise Refused(
             f"cannot make a connection string from the endpoint of {name}, {description.endpoint}; "
             "publish the key alone or as json"

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from uuid import uuid4
 
 from tests.functions.wire import ParameterBinding, StatusResult, TypedData, request
+from tests.heard import note
 
 NEEDED = 0x030D0000
 OLD = "the worker library of Azure Functions needs Python 3.13"
@@ -182,12 +183,7 @@ class App:
             retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
         )
         response = await self._library.invocation_request(request(invocation_request=told))
-        if response.result.status != StatusResult.Success:
-            raised = response.result.exception
-            return Invocation(error=f"{raised.message}\n{raised.stack_trace}")
-        outputs = {output.name: _messages(output.data) for output in response.output_data}
-        returned = response.return_value
-        return Invocation(answer=_answer(returned.http) if returned is not None else None, outputs=outputs)
+        return note(_invocation(response))  # type: ignore[no-any-return]  # it gives back what it was given
 
 
 async def load(folder: Path) -> App:
@@ -206,6 +202,15 @@ async def load(folder: Path) -> App:
             for found in listed.function_metadata_results or ()
         },
     )
+
+
+def _invocation(response: Any) -> Invocation:
+    if response.result.status != StatusResult.Success:
+        raised = response.result.exception
+        return Invocation(error=f"{raised.message}\n{raised.stack_trace}")
+    outputs = {output.name: _messages(output.data) for output in response.output_data}
+    returned = response.return_value
+    return Invocation(answer=_answer(returned.http) if returned is not None else None, outputs=outputs)
 
 
 def _messages(data: TypedData) -> list[str]:

@@ -18,8 +18,8 @@ class Relay:
         self.port = 0
 
     async def open(self) -> None:
-        """Listen at a free port."""
-        self._server = await asyncio.start_server(self._pass_on, HERE)
+        """Listen at a free port, or again at the one before."""
+        self._server = await asyncio.start_server(self._pass_on, HERE, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:

@@ -22,7 +22,6 @@ from tests.functions.estate import estate
 from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
-from tests.functions.instances import instance, invoked
 from tests.functions.seeing import always_open, changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -211,9 +210,8 @@ async def test_an_account_that_is_held_to_the_end_parks_only_what_somebody_insis
     """Whoever holds the account does what is due; an emergency that could not be carried out must not vanish."""
     due = (await app.timer("sweep")).messages
     await app.message("rotate_account", due[0])
-    async with instance(patience=0) as impatient:
-        with invoked(impatient), leases.all_taken(azurite):
-            insisted = (await app.ordered("rotate_now", KEY, {"compromised": "active"})).messages
+    with leases.all_taken(azurite):
+        insisted = (await app.ordered("rotate_now", KEY, {"compromised": "active"})).messages
     simulator.clear_journal()
     messages = {"sweep": due, "rotate_now": insisted}[function]
     with leases.all_taken(azurite):

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -136,6 +137,61 @@ async def test_an_event_that_cannot_be_read_is_told(
     assert (None, []) == (done.error, done.messages)
     assert ["bad-input"] == [event["error"] for event in told(caplog, "failed")]
     assert [] == simulator.journal()
+
+
+async def test_an_attempt_tells_how_the_account_stood(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An alert sees by it that a new key was due and was not made."""
+    simulator.change_account("stone", locked=True)
+    await app.message("rotate_account", message())
+
+    (event,) = told(caplog, "attempt")
+    published, due = (datetime.fromisoformat(event[name]) for name in ("published", "due"))
+    assert ("refused", 14) == (event["status"], event["days_left"])
+    assert timedelta(days=60) == due - published
+
+
+@SCHEMAS
+@pytest.mark.parametrize("sent", [dict, quirky], ids=["tidy", "quirks"])
+async def test_an_event_in_the_queue_is_carried_out(
+    app: App, simulator: ControlClient, make: MakeEvent, sent: Callable[[Event], Event]
+) -> None:
+    """Where Event Grid cannot reach the app it fills the queue itself, and the account rotates all the same."""
+    event = sent(make("kv-one", "secret-0", current_version("kv-one", "secret-0")))
+    done = await app.message("rotate_account", json.dumps(event))
+
+    assert done.error is None
+    assert ["key2"] == slots(simulator)
+
+
+async def test_the_same_event_in_the_queue_twice_is_one_request(app: App, simulator: ControlClient) -> None:
+    """Event Grid delivers at least once, whichever way."""
+    event = json.dumps(event_grid("kv-one", "secret-0", current_version("kv-one", "secret-0")))
+    for _ in range(2):
+        assert (await app.message("rotate_account", event)).error is None
+
+    assert 1 == regenerates(simulator)
+
+
+async def test_an_event_in_the_queue_that_is_not_ours_is_ignored(
+    app: App, simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no poison, and leads to no vault outside of the list."""
+    elsewhere = {"VaultName": "kv-elsewhere", "ObjectName": "secret-0", "Version": "0"}
+    done = await app.message("rotate_account", json.dumps(event_grid("kv-one", "secret-0", "0", data=elsewhere)))
+
+    assert done.error is None
+    assert ["the vault is not one of ROTATION_VAULTS"] == [event["because"] for event in told(caplog, "ignored")]
+    assert [] == simulator.journal()
+
+
+async def test_an_event_in_the_queue_that_cannot_be_read_is_raised(app: App) -> None:
+    """As any other message that cannot be read it ends in the poison queue, where a person finds it."""
+    done = await app.message("rotate_account", json.dumps(event_grid("kv-one", "secret-0", "0", data={})))
+
+    assert done.error is not None
+    assert "name no secret" in done.error
 
 
 async def test_rotate_now_answers_with_the_report(app: App, simulator: ControlClient) -> None:

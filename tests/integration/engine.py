@@ -1,5 +1,6 @@
 """The engine as it is wired for production, over the vaults of an estate."""
 
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from rotation.ports import Tools
 from rotation.report import Report
 from rotation.settings import Settings
 from rotation.wiring import engine
+from tests.heard import note
 
 MINE = Request(Trigger.OPERATOR)
 
@@ -47,16 +49,22 @@ class Bench:
     async def rotate(self, request: Request = MINE) -> Report:
         """One pass over every account, whether it is due or not."""
         survey = await self.survey()
-        return await self.fleet.rotate(survey, survey.groups, request)
+        return _noted(await self.fleet.rotate(survey, survey.groups, request))
 
     async def plan(self, request: Request = MINE) -> Report:
         """What a pass over every account would do."""
         survey = await self.survey()
-        return await self.fleet.plan(survey, survey.groups, request)
+        return _noted(await self.fleet.plan(survey, survey.groups, request))
 
     async def survey(self) -> Survey:
         """List the vaults."""
         return await self.fleet.survey()
+
+
+def _noted(report: Report) -> Report:
+    note(json.dumps(report.to_json()))
+    note(report)
+    return report
 
 
 @asynccontextmanager

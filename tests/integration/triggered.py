@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from rotation import telemetry
+from rotation.replies import Reply
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
+from tests.heard import note
 from tests.integration.engine import Later
 from tests.integration.estates import one_account
 
@@ -22,13 +24,37 @@ SETTINGS = {
 }
 
 
+class _Heard(Triggers):
+    """The functions, whose answers and messages are searched for keys in the end."""
+
+    async def sweep(self, *, late: bool = False) -> list[str]:
+        messages: list[str] = note(await super().sweep(late=late))
+        return messages
+
+    async def audit(self, *, late: bool = False) -> list[str]:
+        messages: list[str] = note(await super().audit(late=late))
+        return messages
+
+    async def near_expiry(self, event: Mapping[str, object]) -> str | None:
+        message: str | None = note(await super().near_expiry(event))
+        return message
+
+    async def rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        reply: Reply = note(await super().rotate_now(route, query, body))
+        return reply
+
+    async def status(self, query: Mapping[str, str]) -> Reply:
+        reply: Reply = note(await super().status(query))
+        return reply
+
+
 @asynccontextmanager
 async def app(
     clock: Later | None = None, patience: float = 60, settings: Mapping[str, str] = SETTINGS
 ) -> AsyncIterator[Triggers]:
     """The functions, with settings of their own."""
     telemetry.configure()
-    triggers = Triggers({**os.environ, **settings}, clock, patience=patience)
+    triggers = _Heard({**os.environ, **settings}, clock, patience=patience)
     try:
         yield triggers
     finally:

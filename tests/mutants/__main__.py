@@ -14,8 +14,11 @@ from pathlib import Path
 
 from tests.mutants.guards import GUARDS, ROOT, Guard
 
-COPIED = ("rotation", "simulator", "examples", "tests", "docs")
-FILES = ("function_app.py", "host.json", "local.settings.sample.json", "pyproject.toml", "package.json", "README.md")
+COPIED = ("rotation", "simulator", "examples", "tests", "docs", "infra", ".ci", ".github")
+FILES = (
+    *("function_app.py", "host.json", "local.settings.sample.json", "pyproject.toml", "package.json", "azure.yaml"),
+    *("requirements.txt", ".funcignore", "README.md", "SECURITY.md", "CHANGELOG.md", "Makefile"),
+)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
 
 

@@ -46,13 +46,13 @@ class Applications:
             vault, _, name = secret.partition("/")
             value = (await self._vaults[vault].get_secret(name)).value or ""
             try:
-                await WORK[self._service](*_found_in(value, self._service), self._options)
+                await WORK[self._service](*found_in(value, self._service), self._options)
             except AzureError as refusal:
                 told[secret] = type(refusal).__name__
         return told
 
 
-def _found_in(value: str, service: str) -> tuple[str, str]:
+def found_in(value: str, service: str) -> tuple[str, str]:
     """The endpoint and the key that an application takes out of the value of its secret."""
     if value.startswith("{"):
         told = json.loads(value)

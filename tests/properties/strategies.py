@@ -35,6 +35,8 @@ T = TypeVar("T")
 moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)).map(  # noqa: DTZ001  # the zone is drawn
     lambda time: time.replace(microsecond=0)
 )
+noted = moments.map(lambda time: time.replace(year=tags.YEARS[time.year % len(tags.YEARS)], day=min(time.day, 28)))
+"""Times that may stand in a tag."""
 durations = st.timedeltas(timedelta(0), timedelta(days=99_999)).map(lambda d: timedelta(d.days, d.seconds))
 positive_durations = durations.filter(bool)
 keys = st.binary(min_size=32, max_size=64).map(lambda raw: base64.b64encode(raw).decode())
@@ -45,20 +47,22 @@ slot_names = st.from_regex(r"[A-Za-z0-9]{1,12}", fullmatch=True)
 accounts = st.builds(
     "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.{}/{}".format,
     st.uuids(),
-    st.from_regex(r"[\w.()-]{1,20}[\w()-]", fullmatch=True),
+    st.from_regex(r"[\w.()-]{1,20}[\w()-]", fullmatch=True).filter(
+        lambda group: group.lower().upper() == group.upper()
+    ),
     st.sampled_from(["Storage/storageAccounts", "Batch/batchAccounts", "SignalRService/WebPubSub"]),
     st.from_regex(r"[a-z0-9][a-z0-9-]{1,62}", fullmatch=True),
 ).map(AccountId.parse)
 
 states = st.builds(
     State,
-    rotated_at=st.none() | moments,
+    rotated_at=st.none() | noted,
     id=st.none() | request_ids,
     trigger=st.none() | st.sampled_from(Trigger),
-    retire_at=st.none() | moments,
+    retire_at=st.none() | noted,
     retire_slot=st.none() | slot_names,
     staged_slot=st.none() | slot_names,
-    staged_at=st.none() | moments,
+    staged_at=st.none() | noted,
     staged_grace=st.none() | durations,
 )
 terms = st.builds(

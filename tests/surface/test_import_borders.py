@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 CORE = frozenset(
     {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders", "sieve"}
 )
-ENGINE = frozenset({"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "status", "listings"})
+ENGINE = frozenset(
+    {"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "manifest", "status", "listings"}
+)
 OUTER = frozenset(
     {
         *("settings", "clock", "calls", "wiring", "__init__"),
@@ -40,6 +42,7 @@ ALLOWED = {
     "rotate": {"act", "errors", "model", "observe", "policy", "ports", "report"},
     "fleet": {"concurrency", "errors", "model", "observe", "policy", "ports", "report", "rotate", "sieve", "tags"},
     "enroll": {"errors", "fleet", "formats", "model", "observe", "policy", "ports", "report", "tags"},
+    "manifest": {"errors", "model", "ports", "tags"},
     "listings": {"fleet", "ports"},
     "status": {"model", "observe", "policy", "ports", "report", "tags"},
 }

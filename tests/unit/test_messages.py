@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotation.errors import BadInput
-from rotation.messages import Work, read, write
+from rotation.messages import MAX_SECRETS, Work, read, write
 from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspect, Trigger
 
 ACCOUNT = AccountId.parse(
@@ -80,6 +80,8 @@ def test_a_message_is_one_message() -> None:
         (message(version=0), "version 0"),
         (message(version=2), "version 2"),
         (message(version="1"), "version '1'"),
+        (message(version=True), "version True"),
+        (message(version=1.0), "version 1.0"),
         (message(account="stone"), "account: not the resource id"),
         (message(account=7), "account: not a text"),
         (message(secrets=[]), "secrets: not a list"),
@@ -87,6 +89,7 @@ def test_a_message_is_one_message() -> None:
         (message(secrets=[7]), "secrets: not a text"),
         (message(secrets=["kv-one"]), "secrets: 'kv-one' is not VAULT/SECRET"),
         (message(secrets=None), "no secrets"),
+        (message(secrets=["kv-one/secret-0"] * (MAX_SECRETS + 1)), "secrets: more than 250"),
         (message(asked=None), "no asked"),
         (message(asked="yesterday"), "asked: "),
         (message(asked="2031-05-01T12:00:00"), "asked: a time without an offset"),

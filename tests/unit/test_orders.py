@@ -7,7 +7,7 @@ import pytest
 
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
-from rotation.orders import MAX_REASON, Order, Question, read_order, read_question
+from rotation.orders import MAX_BODY, MAX_REASON, MAX_STRANGE, Order, Question, read_order, read_question
 
 REF = SecretRef("kv-one", "secret-0")
 
@@ -82,6 +82,25 @@ def test_what_stands_in_the_query_is_a_complaint(astray: str) -> None:
     """Who says dry_run there must not be taken for somebody who does not say it."""
     with pytest.raises(BadInput, match=f"^{astray[:40]!r}: the query is not read"):
         read_order("kv-one", "secret-0", {astray: "true", "code": "x", "clientId": "default"}, b"")
+
+
+def test_not_every_complaint_about_a_flood_is_told() -> None:
+    """An answer is not much longer than what it answers."""
+    with pytest.raises(BadInput) as caught:
+        read_order("kv-one", "secret-0", {f"a{n}": "" for n in range(1000)}, b"")
+
+    assert MAX_STRANGE == len(str(caught.value).splitlines())
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_body_may_have_so_many_bytes_and_no_more(more: int) -> None:
+    """Nothing that is asked for needs them, and reading them would hold up everybody else."""
+    body = b'{"dry_run": true}'.ljust(MAX_BODY + more)
+    if not more:
+        assert read_order("kv-one", "secret-0", {}, body).dry_run
+    else:
+        with pytest.raises(BadInput, match=r"^the body has more than 64 KiB$"):
+            read_order("kv-one", "secret-0", {}, body)
 
 
 def test_a_member_that_stands_there_twice_is_a_complaint() -> None:

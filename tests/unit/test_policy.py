@@ -52,6 +52,8 @@ from tests.unit.facts import (
 OLD = "key2"
 """The idle slot of an account that publishes key1."""
 DUE_AGE = VALIDITY - LEAD
+PROMISE = OVERLAP + policy.SKEW
+"""How long the previous key is left alone, by whichever clock."""
 BOTH = (KEY, STRING)
 
 
@@ -101,7 +103,7 @@ def pair(first: Publication, second: Publication, **more: object) -> Facts:
 
 def promised(age: timedelta) -> datetime:
     """Until when the previous key is promised, after a publication of that age."""
-    return NOW - age + OVERLAP
+    return NOW - age + PROMISE
 
 
 TOO_LONG = {"owner": "x" * 257}
@@ -391,8 +393,8 @@ CASES: dict[str, Case] = {
     "a retirement never comes before the end of the promise": leave(
         facts(publication(age=HOUR, state=rotated(HOUR, retire_at=NOW - MINUTE))),
         Reason.OVERLAP,
-        "promised until 2026-11-23T02:00:00Z",
-        "retired 2026-11-23T02:00:00Z",
+        "promised until 2026-11-23T02:10:00Z",
+        "retired 2026-11-23T02:10:00Z",
         until=promised(HOUR),
     ),
     "an idle key that is declared compromised is ended in that name, though its end was due": retire(
@@ -410,7 +412,7 @@ CASES: dict[str, Case] = {
         Reason.RETIRE_DUE,
     ),
     "a retirement that waited for the promise comes when that ends": retire(
-        facts(publication(age=OVERLAP, state=rotated(OVERLAP, retire_at=NOW - HOUR))), Reason.RETIRE_DUE
+        facts(publication(age=PROMISE, state=rotated(PROMISE, retire_at=NOW - HOUR))), Reason.RETIRE_DUE
     ),
     "an emergency's retirement does not wait for the promise": retire(
         facts(publication(age=HOUR, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW))), Reason.RETIRE_DUE
@@ -418,7 +420,7 @@ CASES: dict[str, Case] = {
     "an emergency's retirement waits for its grace, and the account is looked at again then": leave(
         facts(publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + SECOND))),
         Reason.OVERLAP,
-        "no new key is made before 2026-11-23T02:59:00Z",
+        "no new key is made before 2026-11-23T03:09:00Z",
         "retired 2026-11-21T03:00:01Z",
         until=NOW + SECOND,
     ),
@@ -522,13 +524,13 @@ CASES: dict[str, Case] = {
     ),
     # 11: the overlap
     "the previous key is left a second before its promise ends": leave(
-        facts(publication(age=OVERLAP - SECOND, expires=NOW)),
+        facts(publication(age=PROMISE - SECOND, expires=NOW)),
         Reason.OVERLAP,
         "2026-11-21T03:00:01Z",
         until=NOW + SECOND,
     ),
     "the previous key may go at the second its promise ends": rotate(
-        facts(publication(age=OVERLAP, expires=NOW)), Reason.DUE
+        facts(publication(age=PROMISE, expires=NOW)), Reason.DUE
     ),
     "the promise runs from the secret published last": leave(
         pair(publication(age=DUE_AGE), publication(STRING, age=HOUR)), Reason.OVERLAP, until=promised(HOUR)

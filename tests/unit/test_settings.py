@@ -7,7 +7,7 @@ import pytest
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.errors import BadSettings
 from rotation.model import Limits, ProbeMode
-from rotation.settings import SETTINGS, Settings
+from rotation.settings import OF_DEPLOYMENT, SETTINGS, Settings
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/orders"
 
@@ -145,6 +145,11 @@ def test_a_setting_that_is_misspelt_is_a_complaint() -> None:
     """Its default would be used without a word."""
     assert ["ROTATION_OVERLAPS: no such setting; did you mean ROTATION_OVERLAP?"] == complaints(ROTATION_OVERLAPS="P9D")
     assert 1 == len(complaints(ROTATION_XYZ="1"))
+
+
+def test_the_variables_of_a_deployment_are_no_mistake() -> None:
+    """An operator who takes all values of the azd environment has them, too."""
+    assert read() == read(**dict.fromkeys(OF_DEPLOYMENT, "/subscriptions/…"))
 
 
 def test_a_reference_that_the_platform_did_not_resolve_is_told_as_such() -> None:

@@ -159,9 +159,10 @@ def test_a_secret_asks_for_rotation_by_any_name_that_is_ours_alone(raw: Mapping[
         ({str(n): "" for n in range(15)}, None),
         ({str(n): "" for n in range(16)}, "16 tags and Key Vault allows 15; remove 1"),
         ({"owner": "x" * 256}, None),
-        ({"owner": "x" * 257}, "tag owner would be longer than 256"),
+        ({"owner": "x" * 257}, "tag 'owner' would be longer than 256"),
         ({"x" * 256: ""}, None),
-        ({"x" * 257: ""}, f"tag {'x' * 40} would be longer than 256"),
+        ({"x" * 257: ""}, f"tag {'x' * 40!r} would be longer than 256"),
+        ({"\x1b[2J\n" + "x" * 257: ""}, f"tag '\\x1b[2J\\n{'x' * 35}' would be longer than 256"),
     ],
 )
 def test_key_vaults_limits_are_known(written: Mapping[str, str], complaint: str | None) -> None:

@@ -1,7 +1,8 @@
 """Leases: on blobs of the storage emulator, and within the process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
@@ -14,6 +15,8 @@ from rotation.errors import Busy, LeaseLost, RotationError
 from rotation.model import AccountId, Sensitive
 from rotation.ports import Leases
 from rotation.settings import Container
+from tests.functions.leases import port, reached_at
+from tests.functions.relay import relay
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 ONE, OTHER = (
@@ -150,15 +153,59 @@ async def test_a_broken_lease_is_noticed(on_blobs: BlobLeases, blobs: BlobServic
 async def test_a_lease_that_cannot_be_renewed_runs_out(
     azurite: str, blobs: BlobServiceClient, connection: Connection
 ) -> None:
-    """Seconds before the service gives it away, it does not count any more."""
+    """Long before the service gives it away, it does not count any more: what was just sent may be slow."""
     assert not [container async for container in blobs.list_containers()]
     leases = BlobLeases(place(azurite), connection, seconds=SECONDS, pause=60)
     async with leases.hold(ONE) as lease:
         lease.ensure()
-        await asyncio.sleep(SECONDS - 9)
+        await asyncio.sleep(SECONDS / 2)
 
         with pytest.raises(LeaseLost, match="stone"):
             lease.ensure()
+
+
+Mend = Callable[[], None]
+"""Frees the port."""
+
+
+@asynccontextmanager
+async def refusing(_: int) -> AsyncIterator[Mend]:
+    """Nobody listens at a port."""
+    yield lambda: None
+
+
+@asynccontextmanager
+async def silent(port: int) -> AsyncIterator[Mend]:
+    """Somebody listens at a port, and never answers who came before it was freed."""
+    callers: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: callers.append(writer), "127.0.0.1", port)
+    yield server.close
+    for caller in callers:
+        caller.transport.abort()
+
+
+@pytest.mark.parametrize("broken", [refusing, silent])
+async def test_a_lease_outlives_a_renewal_that_was_lost(
+    azurite: str,
+    blobs: BlobServiceClient,  # noqa: ARG001  empties it
+    connection: Connection,
+    broken: Callable[[int], AbstractAsyncContextManager[Mend]],
+) -> None:
+    """The next attempt comes soon, while the lease still counts."""
+    async with relay(port(azurite)) as way:
+        leases = BlobLeases(place(reached_at(way.port, azurite)), connection, seconds=SECONDS, pause=SECONDS / 4)
+        async with leases.hold(ONE) as lease:
+            ends = lease._ends
+            way.cut()
+            async with broken(way.port) as mend:
+                await asyncio.sleep(SECONDS / 4 + 0.5)
+                assert ends == lease._ends
+                mend()
+                await way.open()
+
+                while lease._ends == ends:
+                    lease.ensure()
+                    await asyncio.sleep(0.1)
 
 
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:

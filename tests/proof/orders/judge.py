@@ -23,8 +23,8 @@ WELL = {"fresh", "overlap", "retiring", "stale-event", "already-done"}
 REGENERATING = ("rotate: ", "retire: ")
 MOST_STEPS = 2
 """In how many steps a pass regenerates at most: it retires one key and rotates."""
-DRAFTING = timedelta(minutes=1)
-"""How long a version may take from being made up to being written, with all repetitions."""
+DRAFTING = timedelta(hours=1)
+"""How long a version may take from being made up to being written, held up on a busy machine; validities are days."""
 REGENERATE = re.compile(r"/([^/]+)/regenerateKeys?$", re.IGNORECASE)
 KEY_LIKE = re.compile(r"[A-Za-z0-9+/%\\]{40}")
 

@@ -166,9 +166,9 @@ class EveryOrder(RuleBasedStateMachine):
         self.step("delivery", happens=bool(self.crew.queue))
         self.does(self.crew.delivery(pick), worker)
 
-    @rule(what=st.sampled_from(sorted(ORDERS)), member=members, number=st.integers(1, 3))
-    def order(self, what: str, member: int, number: int) -> None:
-        """An operator asks for something, with an id that may have been used before."""
+    @rule(what=st.sampled_from(sorted(ORDERS)), member=members, number=st.integers(1, 3), again=st.booleans())
+    def order(self, what: str, member: int, number: int, again: bool) -> None:  # noqa: FBT001  # drawn
+        """An operator asks for something, with an id that may have been used before, and perhaps at once again."""
         self.step("order")
         job = self.crew.order(self.managed(member), {**ORDERS[what], "request_id": f"INC-{number}"})
         role = ORDERS[what].get("compromised")
@@ -182,6 +182,8 @@ class EveryOrder(RuleBasedStateMachine):
             self.last = job
         if reply.status == 200 and role == "idle" and "already-done" not in reasons:
             assert not meant & set(self.judge.live[self.account].values()), "a compromised idle key still works"
+        if again and self.last is not None:
+            self.says_it_again()
 
     @precondition(lambda self: self.last is not None)
     @rule()

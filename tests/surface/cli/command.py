@@ -10,6 +10,7 @@ import pytest
 
 from rotation.cli import main
 from simulator.client import ControlClient
+from tests.heard import note
 
 ESCAPE = "\x1b"
 
@@ -51,6 +52,8 @@ def command(simulator: ControlClient, capsys: pytest.CaptureFixture[str]) -> Com
     def run(*arguments: str) -> Ran:
         code = main(arguments)
         said = capsys.readouterr()
+        note(said.out)
+        note(said.err)
         shown = [number for number, key in enumerate(simulator.keys()) if key in said.out or key in said.err]
         assert shown == []
         assert ESCAPE not in said.out + said.err

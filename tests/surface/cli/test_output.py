@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import pytest
 
 from simulator.client import ControlClient
+from tests.heard import note
 from tests.surface.cli.estates import BATCH, STORAGE
 
 ROTATION = (sys.executable, "-m", "rotation")
@@ -72,6 +73,7 @@ class Terminal:
     def end(self) -> int:
         """Read to the end; returns the exit code."""
         self._read(lambda: False)
+        note(self.raw)
         os.close(self._here)
         return self._process.wait(PATIENCE)
 

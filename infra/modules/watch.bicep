@@ -1,0 +1,66 @@
+// What is watched on the system topic of a vault even when the app is dead.
+
+@description('The system topic, in this resource group; it needs a system-assigned identity.')
+param topicName string
+
+param tags object
+param actionGroupId string
+param secretPrefix string
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+}
+
+resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+  parent: topic
+  name: 'secret-expired'
+  properties: {
+    // Alerts take no other schema.
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    destination: {
+      endpointType: 'MonitorAlert'
+      properties: {
+        severity: 'Sev1'
+        actionGroups: empty(actionGroupId) ? [] : [actionGroupId]
+      }
+    }
+    filter: {
+      includedEventTypes: ['Microsoft.KeyVault.SecretExpired']
+      subjectBeginsWith: secretPrefix
+      isSubjectCaseSensitive: false
+    }
+  }
+}
+
+// Events that were never taken, and events for which not even a dead letter could be written.
+resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
+  for metric in ['DeadLetteredCount', 'DroppedEventCount']: {
+    name: 'events-dead-lettered-${toLower(metric)}-${uniqueString(topic.id)}'
+    location: 'global'
+    tags: tags
+    properties: {
+      severity: 2
+      enabled: true
+      scopes: [topic.id]
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT1H'
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            criterionType: 'StaticThresholdCriterion'
+            name: 'lost'
+            metricNamespace: 'Microsoft.EventGrid/systemTopics'
+            metricName: metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      actions: empty(actionGroupId) ? [] : [{ actionGroupId: actionGroupId }]
+    }
+  }
+]
+
+output principalId string = topic.identity.principalId

@@ -1,0 +1,132 @@
+"""The hooks, run by real shells against an `az` that answers as told."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.infra.bicep import INFRA
+
+SHELLS = {"sh": "sh", "pwsh": "ps1"}
+AZ = """#!/bin/sh
+echo "$*" >> "$AZ_LOG"
+case "$*" in
+"functionapp function show"*) [ "$(grep -c 'function show' "$AZ_LOG")" -ge "$AZ_LISTED_AT" ] ;;
+*) exit "${AZ_FAILS:-0}" ;;
+esac
+"""
+
+
+class Hook:
+    """Runs a hook and remembers what it asked `az`."""
+
+    def __init__(self, name: str, shell: str, place: Path) -> None:
+        if shutil.which(shell) is None:
+            pytest.skip(f"{shell} is not installed")
+        self._command = (shell, str(INFRA / f"hooks/{name}.{SHELLS[shell]}"))
+        self._log = place / "az.log"
+        az = place / "bin" / "az"
+        az.parent.mkdir()
+        az.write_text(AZ)
+        az.chmod(az.stat().st_mode | stat.S_IXUSR)
+        self._environment = {
+            "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(place),
+            "AZ_LOG": str(self._log),
+            "AZ_LISTED_AT": "1",
+            "AZURE_SUBSCRIPTION_ID": "sub",
+            "AZURE_RESOURCE_GROUP": "rg-one",
+            "AZURE_LOCATION": "westeurope",
+            "SERVICE_ROTATION_NAME": "func-one",
+            "SERVICE_ROTATION_ID": "/subscriptions/sub/app",
+            "HOST_STORAGE_ID": "/subscriptions/sub/storage",
+            "EVENT_ROUTE": "function",
+            "EVENT_TOPIC_IDS": "/subscriptions/sub/one,/subscriptions/sub/two",
+            "EVENT_SECRET_PREFIX": "",
+            "EVENT_PAUSE": "0",
+            "EVENT_ATTEMPTS": "5",
+        }
+
+    def __call__(self, **environment: str) -> tuple[int, str, list[str]]:
+        """The exit code, what was said, and the calls of `az`."""
+        self._log.write_text("")
+        done = subprocess.run(  # noqa: S603  our own script
+            self._command, env={**self._environment, **environment}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr, self._log.read_text().splitlines()
+
+
+@pytest.fixture(params=SHELLS)
+def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
+    """The hook of the second phase, for one shell."""
+    return Hook("postdeploy", request.param, tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def down(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
+    """The hook before everything is deleted."""
+    return Hook("predown", request.param, tmp_path)
+
+
+def test_it_waits_for_the_function_and_subscribes_it(hook: Hook) -> None:
+    """Azure lists a function some time after it was deployed."""
+    code, said, calls = hook(AZ_LISTED_AT="3")
+
+    assert 0 == code, said
+    assert 3 == sum("function show" in call for call in calls)
+    assert calls[-1].startswith("deployment sub create ")
+    for told in (
+        "--template-file subscriptions.bicep",
+        "topicIds=/subscriptions/sub/one,/subscriptions/sub/two",
+        "appId=/subscriptions/sub/app",
+        "storageId=/subscriptions/sub/storage",
+    ):
+        assert told in calls[-1]
+
+
+def test_it_can_be_run_again(hook: Hook) -> None:
+    """The second run asks for the same."""
+    assert hook() == hook()
+
+
+def test_a_function_that_never_comes_is_told_with_the_way_out(hook: Hook) -> None:
+    """Nothing is deployed, and azd sees the failure."""
+    code, said, calls = hook(AZ_LISTED_AT="99")
+
+    assert 1 == code
+    assert "azd hooks run postdeploy" in said
+    assert 5 == len(calls)
+
+
+def test_a_deployment_that_fails_fails_the_hook(hook: Hook) -> None:
+    """Otherwise a vault would be without events and nobody would know."""
+    code, said, _ = hook(AZ_FAILS="7")
+
+    assert 7 == code
+    assert "subscribed" not in said
+
+
+@pytest.mark.parametrize("told", [{"EVENT_ROUTE": "queue"}, {"EVENT_TOPIC_IDS": ""}], ids=["queue", "no vault"])
+def test_where_nothing_is_to_be_done_nothing_is_asked(hook: Hook, told: dict[str, str]) -> None:
+    """The route through the queue is deployed in the first phase."""
+    code, said, calls = hook(**told)
+
+    assert (0, []) == (code, calls)
+    assert said.startswith("events: ")
+
+
+@pytest.mark.parametrize("told", [{"EXISTING_TARGETS": "3"}, {}], ids=["some", "nobody knows"])
+def test_what_was_there_before_is_not_deleted(down: Hook, told: dict[str, str]) -> None:
+    """Azd deletes every resource group that a deployment has touched, those of the vaults and accounts too."""
+    code, said, calls = down(**told)
+
+    assert (1, []) == (code, calls)
+    assert "docs/operations.md" in said
+
+
+def test_a_demo_may_be_deleted(down: Hook) -> None:
+    """Everything it made is in its own resource group."""
+    assert (0, "", []) == down(EXISTING_TARGETS="0")

@@ -1,0 +1,221 @@
+"""The templates by themselves: they parse, fit together, name nothing that is not there, and give nothing away."""
+
+import importlib.util
+import json
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infra.bicep import FILES, INFRA, ROOT, File, every, read, walk
+from tests.infra.bicep import text as source
+
+ROLES = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+}
+"""The built-in roles that may be assigned, and nothing wider: no Contributor, no Owner of resources."""
+
+GUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+SENDING = re.compile(r"\b(?:list[A-Z]\w+|getSecret)\(")
+"""The functions of templates that return secrets."""
+
+
+@pytest.fixture(scope="module")
+def checker() -> ModuleType:
+    """The checker of syntax, names and published types, which is no part of this repository."""
+    place = Path(os.environ.get("BICEP_CHECK", ROOT.parent / "shared/tools/bicep_check.py"))
+    if not place.is_file():
+        pytest.skip("BICEP_CHECK names no checker; in CI the Bicep compiler tells")
+    specification = importlib.util.spec_from_file_location("bicep_check", place)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    module.TYPES = module.load_types(place.parent.parent / "bicep-types")  # type: ignore[attr-defined]  # kept there
+    return module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_property_is_one_that_azure_publishes(checker: ModuleType, path: Path) -> None:
+    """Syntax, names, API versions, properties, and values from closed lists."""
+    assert checker.TYPES
+    assert [] == checker.Checker(checker.TYPES).check(path.read_bytes())
+
+
+def test_the_parameters_file_gives_what_the_template_takes() -> None:
+    """Every parameter can be set in the environment of azd, and there is no other."""
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+
+    assert read("main").parameters.keys() == given.keys()
+    for name, entry in given.items():
+        found = re.fullmatch(r"\$\{[A-Z_]+(?P<default>=.*)?\}", entry["value"])
+        assert found, name
+        assert (read("main").parameters[name] is None) == (found["default"] is None), name
+
+
+def test_defaults_are_the_same_wherever_they_stand() -> None:
+    """The parameters file and the template do not disagree."""
+    given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+    for name, default in read("main").parameters.items():
+        if default is not None:
+            assert default.strip("'") == given[name]["value"].partition("=")[2].removesuffix("}"), name
+
+
+@pytest.mark.parametrize("file", every(), ids=lambda file: file.path.stem)
+def test_modules_are_given_what_they_need(file: File) -> None:
+    """Each module exists, is given every parameter without a default, and none that it does not know."""
+    for symbol, module in file.modules.items():
+        needs, known = _parameters(module.path)
+        assert needs <= module.given.keys() <= known, symbol
+
+
+@pytest.mark.parametrize("file", every(), ids=lambda file: file.path.stem)
+def test_outputs_that_are_read_exist(file: File) -> None:
+    """The checker does not look into modules."""
+    for symbol, name in re.findall(r"\b(\w+)(?:\[\w+\])?\.outputs\.(\w+)", file.text):
+        assert name in File(file.modules[symbol].path).outputs, (symbol, name)
+
+
+@pytest.mark.parametrize("file", every(), ids=lambda file: file.path.stem)
+def test_nothing_is_declared_in_vain(file: File) -> None:
+    """A parameter or variable that nobody uses would look like a setting."""
+    for name in [*file.parameters, *file.variables]:
+        assert len(re.findall(rf"\b{name}\b", file.text)) > 1, name
+
+
+def test_every_file_is_used() -> None:
+    """No module is left behind, and the two phases are the only files that nobody calls."""
+    used = {module.path for file in every() for module in file.modules.values()}
+    assert {INFRA / "main.bicep", INFRA / "subscriptions.bicep"} == {*FILES} - used
+
+
+def test_only_roles_of_the_list_are_assigned() -> None:
+    """Every GUID in the templates is a role that was thought about."""
+    assert ROLES.keys() == {guid for file in every() for guid in GUID.findall(file.text)}
+
+
+def test_no_role_reaches_a_group_or_subscription() -> None:
+    """Each assignment is for one resource, or for a queue or container of one."""
+    assigned = [body for file in every() for body in file.made("Microsoft.Authorization/roleAssignments")]
+    assert len(assigned) > len(ROLES)
+    assert [] == [body["name"] for body in assigned if "scope" not in body]
+    assert {"ServicePrincipal"} == {body["properties"]["principalType"] for body in assigned}
+
+
+def test_no_key_is_in_an_output() -> None:
+    """Outputs stand in the history of deployments; only the demo reads keys at all, to put them into its vault."""
+    assert {"demo"} == {file.path.stem for file in every() if SENDING.search(file.text)}
+    assert {} == read("modules/demo").outputs
+    secrets = {body["properties"]["value"] for body in read("modules/demo").made("Microsoft.KeyVault/vaults/secrets")}
+    values = sum("listKeys" in value for value in secrets)
+    assert values == len(SENDING.findall(read("modules/demo").text))
+    telling = re.compile(r"connectionstring|password|accesskey|primarykey", re.IGNORECASE)
+    assert [] == [name for file in every() for name, told in file.outputs.items() if telling.search(name + told)]
+
+
+def test_the_host_storage_is_locked_down() -> None:
+    """No keys, nothing public, no old TLS."""
+    (storage,) = read("modules/storage").made("Microsoft.Storage/storageAccounts")
+    wanted = {
+        "allowSharedKeyAccess": False,
+        "allowBlobPublicAccess": False,
+        "minimumTlsVersion": "TLS1_2",
+        "supportsHttpsTrafficOnly": True,
+    }
+    assert wanted.items() <= storage["properties"].items()
+    assert "AzureServices" == storage["properties"]["networkAcls"]["bypass"]
+    assert "closed ? 'Deny' : 'Allow'" == storage["properties"]["networkAcls"]["defaultAction"]
+    assert [{"publicAccess": "None"}] == [body["properties"] for body in read("modules/storage").made("containers")]
+
+
+def test_telemetry_is_taken_from_identities_only() -> None:
+    """An instrumentation key that leaks is of no use."""
+    (component,) = read("modules/monitoring").made("Microsoft.Insights/components")
+    (workspace,) = read("modules/monitoring").made("Microsoft.OperationalInsights/workspaces")
+    assert component["properties"]["DisableLocalAuth"] is True
+    assert workspace["properties"]["features"]["disableLocalAuth"] is True
+
+
+def test_the_app_is_what_was_asked_for() -> None:
+    """Flex Consumption, Python 3.13, HTTPS with TLS 1.2, and an identity that was there before it."""
+    (plan,) = read("modules/host").made("Microsoft.Web/serverfarms")
+    (app,) = read("modules/host").made("Microsoft.Web/sites")
+    assert {"name": "FC1", "tier": "FlexConsumption"} == plan["sku"]
+    assert "'3.13'" == read("main").parameters["pythonVersion"]
+    assert "UserAssigned" == app["identity"]["type"]
+    assert (True, "1.2") == (app["properties"]["httpsOnly"], app["properties"]["siteConfig"]["minTlsVersion"])
+    storage = app["properties"]["functionAppConfig"]["deployment"]["storage"]
+    assert "UserAssignedIdentity" == storage["authentication"]["type"]
+
+
+@pytest.mark.parametrize("before", ["storage", "monitoring", "targets", "network"])
+def test_the_app_starts_after_its_roles(before: str) -> None:
+    """The samples leave it parallel, and their apps begin with a 403."""
+    (host,) = (
+        node
+        for node in walk(read("main").root)
+        if node.type == "module_declaration" and source(node.named_children[0]) == "host"
+    )
+    waits = re.search(r"dependsOn: \[(.*)\]", source(host))
+    assert waits
+    assert before in waits[1].split(", ")
+
+
+def test_demo_secrets_are_written_once() -> None:
+    """A second deployment would otherwise put an older key back."""
+    text = read("modules/demo").text
+    assert 3 == text.count("@onlyIfNotExists()\nresource ") == text.count("'Microsoft.KeyVault/vaults/secrets@")
+
+
+def test_demo_secrets_are_enrolled() -> None:
+    """Their tags are those that the app reads."""
+    from rotation import tags  # noqa: PLC0415  the templates do not need it
+
+    for body in read("modules/demo").made("Microsoft.KeyVault/vaults/secrets"):
+        assert tags.managed(body["tags"])
+        terms = tags.read({**body["tags"], "resource-id": _id_of(body["tags"]["resource-id"])})
+        assert 90 == terms.validity.days
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*INFRA.rglob("*.json"), *ROOT.glob("*.json"), ROOT / ".devcontainer/devcontainer.json"],
+    ids=lambda path: path.name,
+)
+def test_json_parses(path: Path) -> None:
+    """No comma too many."""
+    assert json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "azure.yaml", *sorted((ROOT / ".github").rglob("*.yml"))], ids=lambda path: path.name
+)
+def test_yaml_parses(path: Path) -> None:
+    """And is a document, not a text."""
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def _parameters(path: Path) -> tuple[set[str], set[str]]:
+    """The parameters that a module needs, and all that it knows."""
+    if path.suffix == ".json":
+        declared: dict[str, Any] = json.loads(path.read_text())["parameters"]
+        return {name for name, entry in declared.items() if "defaultValue" not in entry}, {*declared}
+    parameters = File(path).parameters
+    return {name for name, default in parameters.items() if default is None}, {*parameters}
+
+
+def _id_of(expression: str) -> str:
+    kind = {
+        "storage.id": "Microsoft.Storage/storageAccounts",
+        "batch.id": "Microsoft.Batch/batchAccounts",
+        "pubSub.id": "Microsoft.SignalRService/webPubSub",
+    }
+    return f"/subscriptions/{'0' * 8}-0000-0000-0000-{'0' * 12}/resourceGroups/rg/providers/{kind[expression]}/demo"

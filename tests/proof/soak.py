@@ -1,0 +1,37 @@
+"""Lets keys rotate in bad weather for as long as it is given, and prints what applications noticed: nothing.
+
+python -m tests.proof.soak MINUTES
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from random import SystemRandom
+
+from simulator.running import simulator
+from tests import emulator
+
+
+def soak(minutes: float) -> int:
+    """Use accounts while their keys rotate; the exit code is 1 if a request failed."""
+    ends, seed = time.monotonic() + 60 * minutes, SystemRandom().getrandbits(32)
+    with simulator() as running, emulator.azurite() as storage:
+        os.environ.update(running.env)
+        # aiohttp reads the trusted certificates on import, and the simulator has made them only now.
+        from tests.proof.weather import Weather  # noqa: PLC0415
+
+        logging.getLogger("rotation").setLevel(logging.CRITICAL)
+        weather = Weather(running.control, storage, seed)
+        tally = asyncio.run(weather.last(lambda _: time.monotonic() < ends))
+    for failure in tally.failures:
+        print(failure)  # noqa: T201  what it is for
+    print(f"{tally}, seed {seed}")  # noqa: T201  what it is for
+    return 1 if tally.failures else 0
+
+
+if __name__ == "__main__":
+    if not emulator.installed():
+        sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
+    sys.exit(soak(float(sys.argv[1])))
