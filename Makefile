@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check prove lint mutants soak package bench-start lock audit clean
+.PHONY: help setup demo serve test check prove lint mutants soak package bench bench-cli bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -67,6 +67,13 @@ soak: setup ## try ever new orders of events, then bad weather under application
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip
 	@echo "package: dist/functions.zip"
+
+bench: setup ## measure fleets, quotas, sweeps and rivals against the simulator (ten minutes)
+	@$(VENV)/python -m bench
+
+bench-cli: setup ## install the Azure CLI in .venv/az (1 GB, not locked) for `make bench` to measure beside
+	@$(VENV)/python -m venv .venv/az
+	@.venv/az/bin/python -m pip install --quiet --disable-pip-version-check azure-cli
 
 bench-start: setup ## measure a cold start against an app with empty functions
 	@$(VENV)/python -m tests.functions.bench_start

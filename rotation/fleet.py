@@ -15,6 +15,7 @@ from rotation.observe import glance
 from rotation.ports import Tools, Vault
 from rotation.report import Outcome, Report
 from rotation.rotate import CHANGES, plan, rotate
+from rotation.sieve import Sieve
 
 Watcher = Callable[[Outcome], None]
 """Is told each outcome as it comes."""
@@ -72,6 +73,17 @@ class Survey:
         return groups, tuple(stray for stray in self.strays if not set(refs).isdisjoint(stray.secrets))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a listing pass found to work on; of the accounts that are at rest it has the number only."""
+
+    groups: tuple[Group, ...]
+    """After a sweep without those secrets that are fresh: whoever works on an account lists it again."""
+    accounts: int
+    strays: tuple[Outcome, ...]
+    problems: Mapping[str, RotationError]
+
+
 class Fleet:
     """Every account that the allowed vaults publish."""
 
@@ -83,30 +95,25 @@ class Fleet:
     async def survey(self) -> Survey:
         """List every allowed vault once, without reading a value."""
         accounts: dict[AccountId, list[Secret]] = defaultdict(list)
-        strays: list[Outcome] = []
-        problems: dict[str, RotationError] = {}
-
-        async def look_through(vault: Vault) -> None:
-            try:
-                async for secret in vault.list():
-                    if tags.managed(secret.tags):
-                        file(secret)
-            except RotationError as error:
-                problems[vault.name] = error
 
         def file(secret: Secret) -> None:
-            try:
-                accounts[tags.read_account(secret.tags)].append(secret)
-            except tags.TagError as error:
-                strays.append(_stray(secret, error))
+            accounts[tags.read_account(secret.tags)].append(secret)
 
-        await all_tried(*(look_through(vault) for vault in self._tools.vaults.values()))
+        strays, problems = await self._look_through(file)
         groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
-        return Survey(
-            tuple(sorted(groups, key=lambda g: g.account.folded)),
-            tuple(sorted(strays, key=lambda o: o.secrets)),
-            problems,
-        )
+        return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
+
+    async def audit(self) -> Found:
+        """List every allowed vault once and keep all accounts."""
+        survey = await self.survey()
+        return Found(survey.groups, len(survey.groups), survey.strays, survey.problems)
+
+    async def sweep(self) -> Found:
+        """List every allowed vault once and keep what the schedule has to do; memory does not grow with the rest."""
+        request, now, tools = Request(), self._tools.clock.now(), self._tools
+        sieve = Sieve(lambda group: glance(group, request, tools), lambda facts: policy.judge(facts, now))
+        strays, problems = await self._look_through(sieve.take)
+        return Found(sieve.groups(), sieve.accounts, strays, problems)
 
     def sift(self, survey: Survey, request: Request) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
         """Judge by the listing alone: the accounts that have something to do, and the outcomes of the others."""
@@ -133,6 +140,32 @@ class Fleet:
         A pass also ends where something else than `only` these actions is to be done.
         """
         return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen, only), watch)
+
+    async def _look_through(
+        self, take: Callable[[Secret], None]
+    ) -> tuple[tuple[Outcome, ...], Mapping[str, RotationError]]:
+        """Hand over each managed secret; tells those that name no account, and the vaults that cannot be listed."""
+        strays: list[Outcome] = []
+        problems: dict[str, RotationError] = {}
+        places = asyncio.Semaphore(self._concurrency)
+
+        async def look(vault: Vault) -> None:
+            try:
+                async with places:
+                    async for secret in vault.list():
+                        if tags.managed(secret.tags):
+                            file(secret)
+            except RotationError as error:
+                problems[vault.name] = error
+
+        def file(secret: Secret) -> None:
+            try:
+                take(secret)
+            except tags.TagError as error:
+                strays.append(_stray(secret, error))
+
+        await all_tried(*(look(vault) for vault in self._tools.vaults.values()))
+        return tuple(sorted(strays, key=lambda o: o.secrets)), problems
 
     def _glance(self, survey: Survey, group: Group, request: Request) -> Outcome:
         facts = glance(group, request, self._tools, survey.unseen)

@@ -148,29 +148,25 @@ class Triggers:
     async def _list(self, function: str, *, late: bool) -> list[str]:
         engine, started = await self._engine(), self._clock.now()
         with calls.counted() as made:
-            survey = await engine.fleet.survey()
-        groups, at_rest = survey.groups, 0
-        if function == "sweep":
-            groups, rest = engine.fleet.sift(survey, Request())
-            at_rest = len(rest)
-        for stray in survey.strays:
+            found = await (engine.fleet.sweep() if function == "sweep" else engine.fleet.audit())
+        for stray in found.strays:
             telemetry.attempt(function, stray)
-        unseen = tuple(sorted(survey.problems))
-        for standing in standings(groups, engine.world.tools, unseen):
+        unseen = tuple(sorted(found.problems))
+        for standing in standings(found.groups, engine.world.tools, unseen):
             telemetry.queued(function, standing, days_left=_days_left(standing, started))
         fields = {
             "vaults": sorted(engine.world.tools.vaults),
             "unseen": unseen,
-            "accounts": len(survey.groups),
-            "queued": len(groups),
-            "at_rest": at_rest,
-            "strays": len(survey.strays),
+            "accounts": found.accounts,
+            "queued": len(found.groups),
+            "at_rest": found.accounts - len(found.groups),
+            "strays": len(found.strays),
             "late": late,
             "calls": made.number,
             "seconds": round((self._clock.now() - started).total_seconds(), 3),
         }
-        telemetry.listed(function, fields, survey.problems)
-        return [self._message_for(group, started) for group in groups]
+        telemetry.listed(function, fields, found.problems)
+        return [self._message_for(group, started) for group in found.groups]
 
     def _message_for(self, group: Group, asked: datetime) -> str:
         request = Request(Trigger.SCHEDULE, str(uuid.uuid4()))

@@ -13,6 +13,7 @@ from simulator.clouds import Address, Plane, locate
 from simulator.entra import Issuer
 from simulator.faults import Fault
 from simulator.journal import NOT_SIMULATED
+from simulator.quotas import throttled
 from simulator.wire import Call, ServiceError
 from simulator.world import World
 
@@ -28,6 +29,7 @@ FAILURES = {
 }
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 CLIENT_CHECK_SECONDS = 0.2
+TOO_MANY_REQUESTS = 429
 
 
 class ClientGoneError(Exception):
@@ -86,6 +88,9 @@ class Azure:
         return await _suffer(fault, call.plane, request) or response
 
     def _handle(self, world: World, call: Call) -> web.Response:
+        speed = world.behaviour.quotas
+        if speed and (wait := world.quotas.refuse(call, running_time(), speed)):
+            return throttled(FAILURES[call.plane](TOO_MANY_REQUESTS, None), wait)
         try:
             return self._service(world, call)
         except ServiceError as error:
@@ -129,7 +134,8 @@ async def _take_time(world: World, plane: Plane) -> None:
     named = {Plane.CONTROL: latency.control, Plane.VAULT: latency.vault, Plane.SIGN_IN: latency.sign_in}
     seconds = named.get(plane, latency.data)
     if seconds:
-        jitter = random.uniform(-latency.jitter, latency.jitter)  # noqa: S311  # nothing secret depends on it
+        most = latency.jitter + latency.spread * seconds
+        jitter = random.uniform(-most, most)  # noqa: S311  # nothing secret depends on it
         await asyncio.sleep(max(0.0, seconds + jitter))
 
 

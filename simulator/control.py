@@ -118,7 +118,10 @@ class Control:
         return asdict(self._world.behaviour)
 
     def _behave(self, told: object) -> dict[str, Any]:
-        self._world.behaviour = _read(told, partial(_behaviour, self._world.behaviour))
+        before = self._world.behaviour
+        self._world.behaviour = _read(told, partial(_behaviour, before))
+        if before.quotas != self._world.behaviour.quotas:
+            self._world.quotas.refill()
         self._world.clock.offset = self._world.behaviour.clock_offset
         return self._behaviour()
 

@@ -8,29 +8,33 @@ from simulator.clock import Clock, running_time
 from simulator.clouds import Cloud
 from simulator.faults import Faults
 from simulator.journal import Journal
+from simulator.quotas import Quotas
 from simulator.vaults import Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds that every answer of a plane takes longer, give or take `jitter`."""
+    """Seconds that every answer of a plane takes longer, give or take `jitter`, and give or take the share `spread`."""
 
     control: float = 0.0
     vault: float = 0.0
     data: float = 0.0
     sign_in: float = 0.0
     jitter: float = 0.0
+    spread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the services behave; all in seconds."""
+    """How the services behave; in seconds, but for `quotas`."""
 
     propagation_delay: float = 0.0
     operation_seconds: float = 0.2
     list_delay: float = 0.0
     clock_offset: float = 0.0
     token_seconds: float = 24 * 60 * 60.0
+    quotas: float = 0.0
+    """How many times as quickly as Azure's the buckets of the quotas fill; 0 for no quotas."""
     latency: Latency = field(default_factory=Latency)
 
 
@@ -60,6 +64,7 @@ class World:
     denials: list[Denial] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
     journal: Journal = field(default_factory=Journal)
+    quotas: Quotas = field(default_factory=Quotas)
 
     def account(self, name: str) -> Account | None:
         """The account of that name, matched without case, with its finished operations applied."""

@@ -1,24 +1,27 @@
 """What all Azure clients share: one pool of connections, one identity, and how long we are patient."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.pipeline import PipelineResponse
 from azure.core.pipeline.policies import AsyncRetryPolicy
-from azure.core.pipeline.transport import AioHttpTransport
 
 from rotation import calls
 from rotation.cloud.clouds import Cloud
 from rotation.cloud.credential import open_credential
+from rotation.cloud.pace import Paces
+from rotation.cloud.transport import PacedTransport, PartingTransport, Transport
 from rotation.ports import Clock
 
-_CONNECT_SECONDS = 5
 _READ_SECONDS = 20
 _PROBE_READ_SECONDS = 10
+_GOODBYE_SECONDS = 0.1
 _CALL_SECONDS = 45
 """After this long no further attempt is begun, so that a call gives up within about a minute."""
 
@@ -27,13 +30,18 @@ LONGEST_WAIT = 30.0
 
 
 class Patience(AsyncRetryPolicy[Any, Any]):
-    """The SDK's retries, except that nobody is kept waiting longer than `LONGEST_WAIT` by a Retry-After."""
+    """The SDK's retries, except that nobody is kept waiting longer than `LONGEST_WAIT` by a Retry-After.
+
+    What was refused for a quota has been sent again already, at the pace of that quota.
+    """
 
     def __init__(self) -> None:
         super().__init__(retry_total=3, retry_backoff_max=5, timeout=_CALL_SECONDS)
 
     def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
         """Tell whether to try again."""
+        if response.http_response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            return False
         return bool(super().is_retry(settings, response)) and (self.get_retry_after(response) or 0) <= LONGEST_WAIT
 
 
@@ -45,10 +53,12 @@ class Connection:
     clock: Clock
     credential: AsyncTokenCredential
     session: aiohttp.ClientSession
+    paces: Paces = field(default_factory=Paces)
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for the constructor of any Azure client."""
-        return {"transport": self._transport(_READ_SECONDS), "retry_policy": Patience()}
+        transport = PacedTransport(self.session, _READ_SECONDS, self.paces, self.clock)
+        return {"transport": transport, "retry_policy": Patience()}
 
     def arm_options(self) -> dict[str, Any]:
         """The same for a client of Azure Resource Manager."""
@@ -60,14 +70,11 @@ class Connection:
 
     def blob_options(self) -> dict[str, Any]:
         """The same for a client of blobs, whose SDK has retries of its own kind."""
-        return {"transport": self._transport(_READ_SECONDS)}
+        return {"transport": Transport(self.session, _READ_SECONDS)}
 
     def probe_options(self) -> dict[str, Any]:
         """The same for a client whose one request is sent once."""
-        return {"transport": self._transport(_PROBE_READ_SECONDS), "retry_total": 0}
-
-    def _transport(self, read_seconds: int) -> AioHttpTransport:
-        return _transport(self.session, read_seconds)
+        return {"transport": PartingTransport(self.session, _PROBE_READ_SECONDS), "retry_total": 0}
 
 
 @asynccontextmanager
@@ -75,24 +82,17 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
     """Hold a connection; nothing is sent before the first client asks for something."""
     async with (
         aiohttp.ClientSession(
-            # As the SDK makes its own; proxies are taken from the environment.
-            trust_env=True,
+            # As the SDK makes its own. There are as many connections as passes need, which are counted elsewhere.
+            connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             middlewares=(_send_once,),
         ) as session,
-        open_credential(cloud, client_id, _transport(session, _READ_SECONDS)) as credential,
+        open_credential(cloud, client_id, Transport(session, _READ_SECONDS)) as credential,
     ):
         yield Connection(cloud, clock, credential, session)
-
-
-def _transport(session: aiohttp.ClientSession, read_seconds: int) -> AioHttpTransport:
-    return AioHttpTransport(
-        session=session,
-        session_owner=False,
-        connection_timeout=_CONNECT_SECONDS,
-        read_timeout=read_seconds,
-    )
+    # Over TLS a connection is closed with an answer of the other side, which the session does not wait for.
+    await asyncio.sleep(_GOODBYE_SECONDS)
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -128,7 +128,8 @@ def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationErr
         case HTTPStatus.CONFLICT:
             return _conflict(error, cannot, said)
         case HTTPStatus.TOO_MANY_REQUESTS:
-            return Throttled(f"{cannot}too many requests {said}", retry_after(error))
+            headers = getattr(error.response, "headers", {})
+            return Throttled(f"{cannot}too many requests {said}", seconds_to_wait(headers))
     if known := _MEANINGS.get(inner_code(error)) or _MEANINGS.get(status):
         kind, meaning = known
         return kind(f"{cannot}{meaning} {said}")
@@ -178,9 +179,8 @@ def inner_code(error: HttpResponseError) -> str:
     return str(code or getattr(elsewhere, "value", elsewhere) or "")
 
 
-def retry_after(error: HttpResponseError) -> float | None:
-    """Seconds that the service asked us to wait, where it said so in seconds."""
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """How long a service asked us to wait, where it said so in seconds."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdecimal() else None
 

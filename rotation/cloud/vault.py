@@ -81,6 +81,7 @@ class KeyVault:
                     expires_on=draft.expires,
                     enabled=True,
                     retry_total=0,
+                    once=True,
                 )
             )
 

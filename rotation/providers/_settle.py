@@ -11,7 +11,7 @@ Keys = Mapping[Slot, Sensitive]
 SAFE: Mapping[str, Any] = {"retry_on_methods": ("GET", "POST")}
 """Options of a call that may be repeated although it is a POST: listing keys changes nothing."""
 
-ONCE: Mapping[str, Any] = {"retry_total": 0, "read_timeout": 60}
+ONCE: Mapping[str, Any] = {"retry_total": 0, "once": True, "read_timeout": 60}
 """Options of a call that is sent once.
 
 Its answer is awaited longer than others: a regenerate that we give up and the service applies all the same

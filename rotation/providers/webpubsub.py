@@ -11,7 +11,7 @@ from azure.core.polling.base_polling import BadResponse, BadStatus
 
 from rotation.cloud.connection import Connection
 from rotation.cloud.translate import translated
-from rotation.errors import NotYetTrue, Transient, Unexpected
+from rotation.errors import NotYetTrue, Throttled, Transient, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Probe
 from rotation.providers._probing import probed
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _LOST_PATIENCE = timedelta(seconds=150)
 """How long a new key may take to show when nobody knows whether an operation runs; recorded ones took 19 and 74 s."""
+
+_DENIED_PATIENCE = timedelta(seconds=5)
+"""The same after a 429, which says that none was begun: to go on asking would keep the quota exceeded."""
 
 _PATIENCE = timedelta(minutes=10)
 """How long an operation that was accepted is awaited: to give it up means to begin another one in the next pass."""
@@ -113,7 +116,7 @@ class WebPubSub:
         except (Transient, Unexpected) as failure:
             # The operation may be running all the same.
             doubt = failure
-            deadline = self._clock.now() + _LOST_PATIENCE
+            deadline = self._clock.now() + (_DENIED_PATIENCE if isinstance(failure, Throttled) else _LOST_PATIENCE)
         else:
             deadline = self._clock.now() + _PATIENCE
             await self._follow(operation, f"{slot} of {account.name}", deadline)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 CORE = frozenset(
-    {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders"}
+    {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders", "sieve"}
 )
 ENGINE = frozenset(
     {"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "manifest", "status", "listings"}
@@ -34,12 +34,13 @@ ALLOWED = {
     "orders": {"durations", "errors", "model", "tags"},
     "policy": {"durations", "model", "tags"},
     "report": {"errors", "model", "tags"},
+    "sieve": {"model", "tags"},
     "ports": {"model"},
     "concurrency": set[str](),
     "observe": {"concurrency", "errors", "formats", "model", "ports", "tags"},
     "act": {"concurrency", "errors", "formats", "model", "observe", "policy", "ports", "report", "tags"},
     "rotate": {"act", "errors", "model", "observe", "policy", "ports", "report"},
-    "fleet": {"concurrency", "errors", "model", "observe", "policy", "ports", "report", "rotate", "tags"},
+    "fleet": {"concurrency", "errors", "model", "observe", "policy", "ports", "report", "rotate", "sieve", "tags"},
     "enroll": {"errors", "fleet", "formats", "model", "observe", "policy", "ports", "report", "tags"},
     "manifest": {"errors", "model", "ports", "tags"},
     "listings": {"fleet", "ports"},

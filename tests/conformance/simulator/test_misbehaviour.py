@@ -154,6 +154,17 @@ def test_answers_can_be_slow(simulator: ControlClient) -> None:
     assert 0.1 <= took[2] < 0.5
 
 
+def test_latencies_spread_by_a_share(simulator: ControlClient) -> None:
+    """Ten answers that take 50 ms give or take 90 % are not all alike, and none is quicker than a tenth of it."""
+    simulator.behave(latency={"vault": 0.05, "spread": 0.9})
+    for _ in range(10):
+        get_secret()
+
+    took = [entry["duration"] for entry in simulator.journal() if not entry["sign_in"]]
+    assert min(took) >= 0.005
+    assert len({round(seconds, 2) for seconds in took}) > 1
+
+
 @pytest.mark.parametrize(
     ("told", "complaint"),
     [

@@ -223,6 +223,19 @@ async def test_a_garbled_answer_is_not_quoted(
     assert key not in caplog.text
 
 
+async def test_only_what_is_asked_again_stays_connected(simulator: ControlClient, connection: Connection) -> None:
+    """Each account has a data plane of its own: a fleet that kept those would hold thousands of connections."""
+    providers = all_providers(connection, frozenset())
+    for account in (AccountId.parse(told["id"]) for told in simulator.accounts()):
+        provider = providers.for_type(account.resource_type)
+        keys = await provider.list_keys(account)
+        assert "accepted" == await provider.probe(await provider.describe(account), keys[provider.slots[0]])
+
+    assert isinstance(connection.session.connector, aiohttp.TCPConnector)
+    signing_in = "127.0.0.1"
+    assert {signing_in, "management.azure.com"} == {kept.host for kept in connection.session.connector._conns}
+
+
 async def test_no_key_is_logged_at_any_level(
     simulator: ControlClient, providers: Providers, caplog: pytest.LogCaptureFixture
 ) -> None:

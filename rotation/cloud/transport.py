@@ -1,0 +1,83 @@
+"""How requests leave: through the proxy of the environment, and no quicker than the service allows."""
+
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from azure.core.pipeline.transport import AioHttpTransport
+
+from rotation.cloud.pace import LONGEST_PAUSE, Paces
+from rotation.cloud.translate import seconds_to_wait
+from rotation.ports import Clock
+
+_CONNECT_SECONDS = 5
+_REPETITIONS = 3
+"""How often a request that was refused for a quota is sent again."""
+_PATIENCE = 5.0
+"""Seconds for which a request waits that is sent once: the lease that allows it was looked at just before."""
+
+
+class Transport(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it lazily, so it has no type
+    """The SDK's transport over a session of ours.
+
+    Which proxy leads to a host is found out once: aiohttp would read the environment and ~/.netrc for every request.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, read_seconds: float) -> None:
+        super().__init__(
+            session=session, session_owner=False, connection_timeout=_CONNECT_SECONDS, read_timeout=read_seconds
+        )
+
+    async def send(self, request: Any, **options: Any) -> Any:  # noqa: ANN401  requests of the SDK's old kind and new
+        """Send a request and return the answer."""
+        parts = urlsplit(request.url)
+        options.setdefault("proxy", _proxy(parts.scheme, parts.hostname or ""))
+        return await super().send(request, **options)
+
+
+class PartingTransport(Transport):
+    """The same for a host that is asked once in a rotation: a fleet would keep a connection to each of its accounts."""
+
+    async def send(self, request: Any, **options: Any) -> Any:  # noqa: ANN401  as above
+        """Send a request and return the answer; the service closes the connection behind it."""
+        request.headers["Connection"] = "close"
+        return await super().send(request, **options)
+
+
+class PacedTransport(Transport):
+    """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
+
+    A request with the option `once` is not, and it does not wait for long before it is sent.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, read_seconds: float, paces: Paces, clock: Clock) -> None:
+        super().__init__(session, read_seconds)
+        self._paces = paces
+        self._clock = clock
+
+    async def send(self, request: Any, *, once: bool = False, **options: Any) -> Any:  # noqa: ANN401  as above
+        """Send a request and return the answer; raises Throttled, unsent, for one that would wait for too long."""
+        pace = self._paces.of(request.method, request.url, self._clock)
+        repetitions = 0 if once else _REPETITIONS
+        while True:
+            # What is sent once, or again, is in the middle of a pass; the others are at its beginning.
+            asked = await pace.turn(first=repetitions < _REPETITIONS, patience=_PATIENCE if once else None)
+            with pace.out():
+                response = await super().send(request, **options)
+            if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
+                pace.granted()
+                return response
+            wait = seconds_to_wait(response.headers)
+            pace.refused(asked, wait)
+            if repetitions == 0 or (wait or 0) > LONGEST_PAUSE:
+                return response
+            repetitions -= 1
+
+
+@lru_cache(1024)
+def _proxy(scheme: str, host: str) -> str | None:
+    """The proxy that leads to a host, as the environment names it."""
+    return None if proxy_bypass(host) else getproxies().get(scheme)
