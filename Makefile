@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check prove lint mutants soak package bench bench-cli bench-start lock audit clean
+.PHONY: help setup demo serve test check prove prove-full lint mutants soak package bench bench-cli bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -49,6 +49,9 @@ prove:
 	@mkdir -p build; status=0; \
 	$(VENV)/python -m pytest tests/proof tests/surface/test_no_key_is_printed.py > build/proof.txt 2>&1 || status=$$?; \
 	echo; cat build/proof.txt; exit $$status
+
+prove-full: setup ## every crash and every answer at every request, and 60 rotations of each service under load (hours)
+	$(VENV)/python -m pytest tests/proof --full
 
 lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/ruff check .
