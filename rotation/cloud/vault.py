@@ -93,12 +93,7 @@ class KeyVault:
             return None
         if (current.value, current.tags) == (draft.value, draft.tags):
             return current
-        was = draft.replaces
-        if was is None or (was.version, was.tags, was.content_type) != (
-            current.version,
-            current.tags,
-            current.content_type,
-        ):
+        if _state(current) != _state(draft.replaces):
             raise ChangedMeanwhile(
                 f"{self.name}/{name} was changed by somebody else during the pass; the next pass looks again"
             )
@@ -131,6 +126,11 @@ class KeyVault:
             content_type=properties.content_type,
             tags=properties.tags or {},
         )
+
+
+def _state(secret: Secret | None) -> tuple[object, ...] | None:
+    """What a new version is made from; a change of tags makes no version."""
+    return (secret.version, secret.tags, secret.content_type) if secret else None
 
 
 def _pause(lost: Transient, usual: float) -> float:

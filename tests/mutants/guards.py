@@ -113,7 +113,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a staged key is not the idle key that leaked",
         "rotation/policy.py",
-        "if all(p.terms.state.staged_slot != s for p in facts.publications)]",
+        "if all(staged_slot(facts, p) != s for p in facts.publications)]",
         "]",
         f"{UNIT} {PROPERTIES} {ROTATION}",
     ),
@@ -339,7 +339,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a write is repeated only over what it was to replace",
         "rotation/cloud/vault.py",
-        "if was is None or (was.version, was.tags, was.content_type) != (",
+        "if _state(current) != _state(draft.replaces):",
         "if False:",
         f"{ADAPTERS} {ROTATION}",
     ),

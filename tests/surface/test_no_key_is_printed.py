@@ -1,6 +1,7 @@
 """No key that ever existed is in anything that was printed, logged, raised, answered or written to a file."""
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -31,7 +32,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "an address": quote,
     "a query": lambda key: quote(key, ""),
     "a form": quote_plus,
-    "an address with small letters": lambda key: quote(key, "").replace("%2F", "%2f").replace("%3D", "%3d"),
+    "an address with small letters": lambda key: re.sub("%..", lambda code: code[0].lower(), quote(key, "")),
     "an address in an address": lambda key: quote(quote(key, ""), ""),
     "a connection string": lambda key: f"AccountName=a;AccountKey={key};EndpointSuffix=core.windows.net",
     "base64": lambda key: b64encode(key.encode()).decode(),
