@@ -37,17 +37,19 @@ serve: setup ## run the Functions app on this machine, over a simulated Azure; P
 	@$(VENV)/python -m tests.functions.serve $(PORT)
 
 # The proof keeps a processor busy and the other tests mostly wait for answers, so they run at the same time.
+PROOF := tests/proof tests/integration/test_crashes.py
+
 test: setup ## every test that CI runs
 	@echo "test: the proof runs beside the other tests, and is told at its end (about ten minutes in all)"
 	@$(MAKE) --no-print-directory --jobs 2 check prove
 	@echo "test: everything passed"
 
 check:
-	@$(VENV)/python -m pytest --ignore tests/proof
+	@$(VENV)/python -m pytest $(addprefix --ignore ,$(PROOF))
 
 prove:
 	@mkdir -p build; status=0; \
-	$(VENV)/python -m pytest tests/proof tests/surface/test_no_key_is_printed.py > build/proof.txt 2>&1 || status=$$?; \
+	$(VENV)/python -m pytest $(PROOF) tests/surface/test_no_key_is_printed.py > build/proof.txt 2>&1 || status=$$?; \
 	echo; cat build/proof.txt; exit $$status
 
 prove-full: setup ## every crash and every answer at every request, and 60 rotations of each service under load (hours)

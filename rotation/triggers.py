@@ -225,8 +225,8 @@ class Triggers:
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         if request.compromised:
-            request = await self._in_time(self._identified(order.ref, request))
-        reply = await self._while_waited_for(self._rotate(order, request), order.ref, request, asked)
+            request = await self._in_time(self._identified(order.ref, request, asked))
+        reply = await self._while_waited_for(self._rotate(order, request, asked), order.ref, request, asked)
         if reply.status == HTTPStatus.LOCKED and request.suspects:
             # Who asks again later may mean another key with the same words.
             reply = self._handed_over(order.ref, request)
@@ -266,17 +266,17 @@ class Triggers:
         except TimeoutError:
             raise Unavailable(f"it takes longer than {self._patience:g} seconds; ask for less, or later") from None
 
-    async def _rotate(self, order: Order, request: Request) -> Report:
+    async def _rotate(self, order: Order, request: Request, asked: datetime) -> Report:
         engine = await self._engine()
-        survey = await engine.fleet.survey()
+        survey = await engine.listings.since(asked)
         groups, strays = survey.named([order.ref])
         if not groups:
             return Report(strays, survey.problems)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
 
-    async def _identified(self, ref: SecretRef, request: Request) -> Request:
+    async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> Request:
         engine = await self._engine()
-        survey = await engine.fleet.survey()
+        survey = await engine.listings.since(asked)
         groups, _ = survey.named([ref])
         return await identified(groups[0], request, engine.world.tools, survey.unseen) if groups else request
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -10,10 +10,36 @@ import pytest
 from rotation import telemetry
 from rotation.cloud.lease import BlobLease, BlobLeases
 from rotation.ports import Clock
+from rotation.replies import Reply
 from rotation.triggers import PATIENCE, Triggers
+from tests.heard import note
 
 SHORTEST = 15
 """Seconds of the shortest lease that the blob service gives."""
+
+
+class _Heard(Triggers):
+    """The functions, whose answers and messages are searched for keys in the end."""
+
+    async def sweep(self, *, late: bool = False) -> list[str]:
+        messages: list[str] = note(await super().sweep(late=late))
+        return messages
+
+    async def audit(self, *, late: bool = False) -> list[str]:
+        messages: list[str] = note(await super().audit(late=late))
+        return messages
+
+    async def near_expiry(self, event: Mapping[str, object]) -> str | None:
+        message: str | None = note(await super().near_expiry(event))
+        return message
+
+    async def rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
+        reply: Reply = note(await super().rotate_now(route, query, body))
+        return reply
+
+    async def status(self, query: Mapping[str, str]) -> Reply:
+        reply: Reply = note(await super().status(query))
+        return reply
 
 
 @asynccontextmanager
@@ -22,7 +48,7 @@ async def instance(
 ) -> AsyncIterator[Triggers]:
     """What the functions call in another instance, with settings that differ from those of the loaded one."""
     telemetry.configure()
-    triggers = Triggers({**os.environ, **environment}, clock, patience=patience)
+    triggers = _Heard({**os.environ, **environment}, clock, patience=patience)
     try:
         yield triggers
     finally:

@@ -9,7 +9,7 @@ from tests.functions.estate import estate
 from tests.functions.harness import Answer, App
 from tests.functions.host import Listener, Queues
 from tests.functions.instances import instance, invoked
-from tests.functions.seeing import always_open, publishes, regenerates, slots, told
+from tests.seeing import always_open, publishes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

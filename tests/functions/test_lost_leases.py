@@ -13,7 +13,7 @@ from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
 from tests.functions.instances import instance, invoked, renewing, shorten_leases
 from tests.functions.relay import relay
-from tests.functions.seeing import always_open, publishes, regenerates, slots, told, until
+from tests.seeing import always_open, publishes, regenerates, slots, told, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

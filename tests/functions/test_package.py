@@ -18,8 +18,8 @@ from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS, estate
 from tests.functions.fresh import ROOT, fresh
 from tests.functions.harness import OLD, OLD_PYTHON
-from tests.functions.seeing import slots
 from tests.integration.estates import SERVICES, SLOTS
+from tests.seeing import slots
 
 LISTED = ("git", "ls-files", "--cached", "--others", "--exclude-standard")
 UNCHECKED = b"\x01\x00\x00\x00"

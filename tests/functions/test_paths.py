@@ -22,7 +22,7 @@ from tests.functions.estate import estate
 from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
-from tests.functions.seeing import always_open, changes, regenerates, slots, told
+from tests.seeing import always_open, changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

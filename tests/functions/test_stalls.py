@@ -20,8 +20,8 @@ from tests.functions.fresh import ROOT
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
 from tests.functions.instances import instance, invoked
-from tests.functions.seeing import always_open, changes, slots
 from tests.integration.adapters.hasty import Hasty
+from tests.seeing import always_open, changes, slots
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

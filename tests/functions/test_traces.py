@@ -19,7 +19,7 @@ from tests.functions import leases
 from tests.functions.estate import SETTINGS, estate
 from tests.functions.fresh import ROOT, finish, fresh, start
 from tests.functions.harness import OLD, OLD_PYTHON, TRACE
-from tests.functions.seeing import regenerates, slots
+from tests.seeing import regenerates, slots
 from tests.surface.leaks import leaked
 
 pytestmark = pytest.mark.skipif(OLD_PYTHON, reason=OLD)

@@ -13,7 +13,7 @@ from simulator.client import ControlClient
 from tests.functions.estate import estate
 from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid, quirky
 from tests.functions.harness import App
-from tests.functions.seeing import changes, regenerates, slots, told
+from tests.seeing import changes, regenerates, slots, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,7 +8,7 @@ from tests.functions.estate import estate
 from tests.functions.fresh import ROOT, finish, start
 from tests.functions.harness import App
 from tests.functions.host import Listener, Queues
-from tests.functions.seeing import regenerates, slots
+from tests.seeing import regenerates, slots
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,7 @@ from azure.keyvault.secrets import SecretClient
 
 from simulator.client import ControlClient
 from tests.integration import killable
-from tests.integration.estates import SLOTS, one_account
+from tests.integration.estates import SERVICES, SLOTS, one_account
 from tests.surface.leaks import leaked
 
 PASS = ["rotate", "--due", "--json"]
@@ -42,7 +42,8 @@ def working(simulator: ControlClient) -> set[str]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("service", "publications"), [("storage", 1), ("batch", 3)])
+@pytest.mark.parametrize("publications", [1, 3])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_pass_killed_at_any_request_is_finished_by_the_next(
     simulator: ControlClient, service: str, publications: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from rotation.clock import SystemClock
 from rotation.replies import Reply
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
-from tests.integration.triggered import ROUTE, SETTINGS, app, events, over_two_vaults, regenerations
+from tests.functions.estate import SETTINGS
+from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
+from tests.seeing import regenerates, told
 
 pytestmark = pytest.mark.usefixtures("host_storage")
 
@@ -48,6 +51,17 @@ def keys(simulator: ControlClient) -> dict[str, str]:
     return {slot: key["fingerprint"] for slot, key in account["slots"].items()}
 
 
+@pytest.mark.parametrize("order", [{}, EMERGENCY, FORCED], ids=["usual", "emergency", "forced"])
+async def test_what_is_asked_for_is_listed_once(simulator: ControlClient, order: dict[str, Any]) -> None:
+    """Which key is meant and what to do about it are told by the same listing; who asks later gets another one."""
+    async with app() as triggers:
+        reply = await ask(triggers, **order)
+        assert (HTTPStatus.OK, 1) == (reply.status, listings(simulator))
+        await ask(triggers, **order)
+
+    assert 2 == listings(simulator)
+
+
 @pytest.mark.parametrize("order", [EMERGENCY, FORCED], ids=["emergency", "forced"])
 async def test_what_was_staged_for_a_request_is_its_own_whoever_publishes_it(
     simulator: ControlClient, caplog: pytest.LogCaptureFixture, order: dict[str, Any]
@@ -62,19 +76,19 @@ async def test_what_was_staged_for_a_request_is_its_own_whoever_publishes_it(
         await triggers.rotate_account((reply.message or "").encode())
         again = await ask(triggers, **order)
 
-    assert ["staged", None, None, None] == [attempt.get("error") for attempt in events(caplog, "attempt")]
-    assert ["already-done", "already-done"] == [attempt["reason"] for attempt in events(caplog, "attempt")[2:]]
-    assert (200, 1, [("key2", True)]) == (again.status, regenerations(simulator), published(simulator))
+    assert ["staged", None, None, None] == [attempt.get("error") for attempt in told(caplog, "attempt")]
+    assert ["already-done", "already-done"] == [attempt["reason"] for attempt in told(caplog, "attempt")[2:]]
+    assert (200, 1, [("key2", True)]) == (again.status, regenerates(simulator), published(simulator))
 
 
-@pytest.mark.parametrize(("told", "grace"), [({}, 15), ({"grace": "PT1H"}, 60)], ids=["usual", "told"])
+@pytest.mark.parametrize(("said", "grace"), [({}, 15), ({"grace": "PT1H"}, 60)], ids=["usual", "told"])
 async def test_a_compromised_key_has_the_grace_of_the_settings(
-    simulator: ControlClient, told: dict[str, str], grace: int
+    simulator: ControlClient, said: dict[str, str], grace: int
 ) -> None:
     """Without a word about it applications have time to read the new key."""
     async with app() as triggers:
         before = keys(simulator)
-        reply = await ask(triggers, **EMERGENCY, **told)
+        reply = await ask(triggers, **EMERGENCY, **said)
 
     (account,) = json.loads(reply.text)["accounts"]
     (step,) = account["steps"]
@@ -92,7 +106,7 @@ async def test_who_comes_back_finds_it_done_by_a_sweep(simulator: ControlClient)
         await sweep(triggers)
         again = await ask(triggers, **FORCED)
 
-    assert (502, 200, 1) == (failed.status, again.status, regenerations(simulator))
+    assert (502, 200, 1) == (failed.status, again.status, regenerates(simulator))
     assert [("key2", True)] == published(simulator)
 
 

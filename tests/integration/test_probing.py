@@ -10,6 +10,7 @@ from rotation.report import Outcome, Report
 from simulator.client import ControlClient
 from tests.integration.engine import bench
 from tests.integration.estates import one_account
+from tests.seeing import regenerates, slots
 
 QUICK = "PT2S"
 """For how long a new key is tried."""
@@ -19,18 +20,6 @@ def only(report: Report) -> Outcome:
     """The one outcome of a report over one account."""
     (outcome,) = report.outcomes
     return outcome
-
-
-def regenerates(simulator: ControlClient) -> int:
-    """How many regenerates reached the service."""
-    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
-
-
-def slots(simulator: ControlClient) -> list[str]:
-    """The slots that are published, after checking that every published key opens its account."""
-    rows = simulator.verdict()
-    assert [] == [row for row in rows if not row["opens"]]
-    return [row["slot"] for row in rows]
 
 
 async def test_where_a_probe_is_required_nothing_is_regenerated_that_cannot_be_tried(

@@ -12,6 +12,7 @@ from rotation.report import Outcome, Report
 from simulator.client import ControlClient
 from tests.integration.engine import bench
 from tests.integration.estates import NAMES, SERVICES, SLOTS, one_account, publication
+from tests.seeing import regenerates, slots
 
 EMERGENCY = Request(Trigger.OPERATOR, compromised=Role.ACTIVE, grace=timedelta(0))
 
@@ -46,18 +47,6 @@ def _kind(host: str, path: str) -> str:
     if ".vault." in host:
         return "secrets" if path.rstrip("/") == "/secrets" else "secret"
     return "data plane"
-
-
-def regenerates(simulator: ControlClient) -> int:
-    """How many regenerates reached the service."""
-    return sum("/regenerate" in entry["path"].lower() for entry in simulator.journal())
-
-
-def slots(simulator: ControlClient) -> list[str]:
-    """The slots that are published, after checking that every published key opens its account."""
-    rows = simulator.verdict()
-    assert [] == [row for row in rows if not row["opens"]]
-    return [row["slot"] for row in rows]
 
 
 HAPPY: dict[str, dict[str, int]] = {

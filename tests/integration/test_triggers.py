@@ -17,9 +17,11 @@ from rotation.messages import Work, read, write
 from rotation.model import Request, SecretRef
 from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
+from tests.functions.estate import SETTINGS
 from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
-from tests.integration.triggered import ROUTE, SETTINGS, app, events, listings, over_two_vaults, regenerations
+from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
+from tests.seeing import regenerates, told
 
 WORK = Work(secrets=(SecretRef("kv-one", "secret-0"),), request=Request(id="one"), asked=SystemClock().now())
 
@@ -60,7 +62,7 @@ async def test_the_accounts_of_a_sweep_share_a_listing(simulator: ControlClient)
         await triggers.rotate_account(first.encode())
 
     assert (2, 3) == (shared, listings(simulator))
-    assert 2 == regenerations(simulator)
+    assert 2 == regenerates(simulator)
 
 
 async def test_a_listing_serves_nobody_who_asked_after_it(simulator: ControlClient) -> None:
@@ -99,7 +101,7 @@ async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: C
         with pytest.raises(ChangedMeanwhile):
             await triggers.rotate_account(message.encode())
 
-    assert 0 == regenerations(simulator)
+    assert 0 == regenerates(simulator)
 
 
 async def test_who_waits_too_long_is_sent_to_the_queue(
@@ -115,8 +117,8 @@ async def test_who_waits_too_long_is_sent_to_the_queue(
 
     assert 202 == reply.status
     assert "slow-one" == reply.document["request_id"] == read(reply.message).request.id
-    assert ["changed", "left"] == [event["status"] for event in events(caplog, "attempt")]
-    assert 1 == regenerations(simulator)
+    assert ["changed", "left"] == [event["status"] for event in told(caplog, "attempt")]
+    assert 1 == regenerates(simulator)
 
 
 async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(
@@ -134,11 +136,11 @@ async def test_a_key_that_is_not_accepted_yet_is_finished_by_the_queue(
         await triggers.rotate_account(reply.message.encode())
 
     assert ["key1"] == [row["slot"] for row in staged]
-    waiting, finished = events(caplog, "attempt")
+    waiting, finished = told(caplog, "attempt")
     assert ("staged", True) == (waiting["error"], {"to", "fingerprint"}.isdisjoint(waiting))
     assert ("key1", "key2") == (finished["from"], finished["to"])
     assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
-    assert 1 == regenerations(simulator)
+    assert 1 == regenerates(simulator)
 
 
 async def test_a_dry_run_that_takes_too_long_is_broken_off(simulator: ControlClient) -> None:
@@ -165,7 +167,7 @@ async def test_what_somebody_insisted_on_is_not_forgotten(simulator: ControlClie
         delivered = await asyncio.gather(triggers.rotate_account(reply.message.encode()), return_exceptions=True)
 
     assert [force] == [isinstance(result, Transient) for result in delivered]
-    assert 0 == regenerations(simulator)
+    assert 0 == regenerates(simulator)
 
 
 async def test_what_fails_when_nobody_waits_any_more_is_told(
@@ -178,7 +180,7 @@ async def test_what_fails_when_nobody_waits_any_more_is_told(
         await asyncio.gather(*triggers._going_on, return_exceptions=True)
         await asyncio.sleep(0)
 
-    assert ["not-found"] == [event["error"] for event in events(caplog, "failed")]
+    assert ["not-found"] == [event["error"] for event in told(caplog, "failed")]
 
 
 async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptureFixture) -> None:
@@ -194,9 +196,9 @@ async def test_a_wrong_setting_is_told_by_every_function(caplog: pytest.LogCaptu
         await triggers.rotate_account(message.encode())
         replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
 
-    told = events(caplog, "failed")
+    failures = told(caplog, "failed")
     functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
-    assert [(name, "bad-settings") for name in functions] == [(event["function"], event["error"]) for event in told]
+    assert [(name, "bad-settings") for name in functions] == [(event["function"], event["error"]) for event in failures]
     assert [503, 503] == [reply.status for reply in replies]
     for reply in replies:
         complaints = reply.document["errors"]
@@ -220,7 +222,7 @@ async def test_what_nobody_foresaw_ends_with_its_kind_alone(caplog: pytest.LogCa
     await triggers.rotate_account(write(WORK).encode())
     replies = [await triggers.rotate_now(ROUTE, {}, b""), await triggers.status({})]
 
-    failed = events(caplog, "failed")
+    failed = told(caplog, "failed")
     functions = ["sweep", "audit", "near_expiry", "rotate_account", "rotate_now", "status"]
     assert functions == [event["function"] for event in failed]
     assert {"unexpected RuntimeError; please report it"} == {event["message"] for event in failed}
@@ -251,7 +253,7 @@ async def test_a_lease_that_cannot_be_had_names_its_setting(simulator: ControlCl
 
     assert reply.status in (409, 503)
     assert "in the storage that ROTATION_LEASES names" in str(reply.document["detail"])
-    assert 0 == regenerations(simulator)
+    assert 0 == regenerates(simulator)
 
 
 async def test_an_event_has_one_id_however_often_it_comes(simulator: ControlClient) -> None:
@@ -277,8 +279,8 @@ async def test_an_event_about_a_secret_that_is_not_managed_is_ignored(
         assert message is not None
         await triggers.rotate_account(message.encode())
 
-    assert ["rotate_account"] == [event["function"] for event in events(caplog, "ignored")]
-    assert [] == events(caplog, "failed")
+    assert ["rotate_account"] == [event["function"] for event in told(caplog, "ignored")]
+    assert [] == told(caplog, "failed")
 
 
 async def test_a_vault_that_cannot_be_listed_is_raised_to_the_queue_while_waiting_helps(
@@ -308,7 +310,7 @@ async def test_two_workers_of_one_process_do_not_meet(
         )
 
     assert ["Busy"] == [type(result).__name__ for result in results if result is not None]
-    assert 1 == regenerations(simulator)
+    assert 1 == regenerates(simulator)
     assert [logging.INFO, logging.INFO] == [r.levelno for r in caplog.records if "rotation.attempt" in r.message]
 
 
@@ -329,14 +331,14 @@ async def test_a_message_that_met_a_busy_account_to_its_end_is_parked_only_for_a
         simulator.lift()
 
     assert raised == [type(result).__name__ for result in ended if result is not None]
-    assert 1 == regenerations(simulator)
+    assert 1 == regenerates(simulator)
 
 
 def test_the_last_delivery_is_the_one_of_the_host() -> None:
     """The host parks a message after as many deliveries as its file says."""
-    told = json.loads((Path(__file__).parents[2] / "host.json").read_text())
+    host = json.loads((Path(__file__).parents[2] / "host.json").read_text())
 
-    assert told["extensions"]["queues"]["maxDequeueCount"] == DELIVERIES
+    assert host["extensions"]["queues"]["maxDequeueCount"] == DELIVERIES
 
 
 async def test_a_cancelled_invocation_fails_with_an_answer() -> None:

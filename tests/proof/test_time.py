@@ -20,13 +20,14 @@ from rotation.listings import Listings
 from rotation.model import Action, Reason
 from rotation.report import Report
 from simulator.client import ControlClient
+from tests.functions.estate import SETTINGS
 from tests.functions.leases import break_off, forget
 from tests.integration.engine import MINE, Later, bench
 from tests.integration.estates import SERVICES, SLOTS, one_account, publication
-from tests.integration.triggered import SETTINGS
 from tests.proof import wrong_clock, zones
 from tests.proof.leased import SHORTEST, one_pass
 from tests.proof.life import EXPECTED, VAULT, Clocks, changes, last, live, one_of_each, retiring
+from tests.seeing import slots
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -52,13 +53,6 @@ def azure(simulator: ControlClient, azurite: str, monkeypatch: pytest.MonkeyPatc
     forget(azurite)
     monkeypatch.setenv("AzureWebJobsStorage", azurite)
     return simulator
-
-
-def slots(azure: ControlClient) -> list[str]:
-    """The slots that are published, after checking that every published key opens its account."""
-    rows = azure.verdict()
-    assert [] == [row for row in rows if not row["opens"]]
-    return [row["slot"] for row in rows]
 
 
 async def until_true(fact: Callable[[], Awaitable[object]]) -> None:

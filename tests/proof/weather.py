@@ -12,10 +12,10 @@ from typing import Any
 from rotation.errors import Transient
 from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
+from tests.functions.estate import SETTINGS
 from tests.functions.events import event_grid
 from tests.integration.engine import Later
 from tests.integration.estates import NAMES, SERVICES, publication
-from tests.integration.triggered import SETTINGS
 from tests.proof.consumers import PAUSE, Application, Calendar, applications
 from tests.proof.life import SECRETS, VAULT
 

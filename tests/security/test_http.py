@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from simulator.client import ControlClient
-from tests.functions.seeing import changes, slots
 from tests.heard import note
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
 from tests.security.description import checks, operations
 from tests.security.served import Served
+from tests.seeing import changes, slots
 
 if TYPE_CHECKING:
     from schemathesis import Case

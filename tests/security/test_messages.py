@@ -18,11 +18,11 @@ from rotation.messages import MAX_SECRETS, MAX_TEXT, Work, read, write
 from rotation.model import Request, Role, SecretRef
 from simulator.client import ControlClient
 from tests.functions.host import queues
-from tests.functions.seeing import changes, told
 from tests.integration.estates import one_account
 from tests.integration.triggered import app
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
+from tests.seeing import changes, told
 
 T = TypeVar("T")
 

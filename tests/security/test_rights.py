@@ -16,10 +16,11 @@ from rotation.model import Request, Role, Trigger
 from rotation.providers import Providers
 from simulator.client import ControlClient
 from tests import emulator
+from tests.functions.estate import SETTINGS
 from tests.functions.events import current_version, event_grid
 from tests.integration.engine import Bench, bench
 from tests.integration.estates import NAMES, SERVICES, one_account
-from tests.integration.triggered import SETTINGS, app
+from tests.integration.triggered import app
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `?(?P<right>[^|`]+)`? \| (?P<requests>`[^|]+`) \|", re.MULTILINE)

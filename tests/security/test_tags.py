@@ -15,13 +15,13 @@ from rotation.cli import main
 from rotation.model import AccountId, Limits, Reason
 from rotation.report import Outcome
 from simulator.client import ControlClient
-from tests.functions.seeing import changes
 from tests.integration.engine import Bench, bench
 from tests.integration.estates import SERVICES, one_account, publication
 from tests.properties.strategies import near_tags
 from tests.security.amounts import tries
 from tests.security.contacts import strangers
 from tests.security.test_messages import drawn
+from tests.seeing import changes
 from tests.surface.cli.test_output import Terminal
 
 SUBSCRIPTION = "/subscriptions/0c0ffee0-5d3a-4f43-9a52-6f1d1b7a7e55"

@@ -17,6 +17,7 @@ from rotation.model import AccountId, Format, Reason, Sensitive
 from rotation.ports import Description, Probe, Provider
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import Hasty, hasty_world
+from tests.seeing import regenerates
 
 SERVICES = ("Blob", "Queue", "Table", "File")
 OPERATION = "/operationStatuses/"
@@ -64,11 +65,6 @@ async def published(found: Service, form: Format) -> str:
     description = await found.provider.describe(found.account)
     keys = await found.provider.list_keys(found.account)
     return found.provider.render(description, keys[found.provider.slots[1]], form).reveal()
-
-
-def regenerates(simulator: ControlClient) -> int:
-    """How many times a regenerate has reached the service."""
-    return sum("/regeneratekey" in entry["path"].lower() for entry in simulator.journal())
 
 
 async def test_an_application_opens_storage_with_what_is_published(storage: Service) -> None:
