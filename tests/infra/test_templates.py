@@ -113,11 +113,10 @@ def test_no_role_reaches_a_group_or_subscription() -> None:
 def test_each_role_is_assigned_where_it_is_needed() -> None:
     """By role: the resource, queue or container that it opens."""
     scopes = {
-        (file.path.stem, found.group("role")): body["scope"]
+        (file.path.stem, _seeds(body)[2]): body["scope"]
         for file in every()
         for body in file.made("Microsoft.Authorization/roleAssignments")
-        if (found := re.fullmatch(r"guid\([\w:.]+, \w+, (?P<role>[\w.]+)\)", body["name"]))
-        and file.path.stem != "target"
+        if file.path.stem != "target"
     }
 
     assert {
@@ -126,6 +125,50 @@ def test_each_role_is_assigned_where_it_is_needed() -> None:
         ("sender", "roles.blobDataContributor"): "storage::blobs::deadLetters",
         ("storage", "role.value"): "storage",
     } == scopes
+
+
+def test_an_assignment_is_named_after_all_that_cannot_be_changed_in_it() -> None:
+    """Azure refuses to give an assignment another principal, as that of a topic that was made anew."""
+    for file in every():
+        for body in file.made("Microsoft.Authorization/roleAssignments"):
+            scope, principal, role = _seeds(body)
+            assert (f"{body['scope']}.id", body["properties"]["principalId"]) == (scope, principal)
+            assert role in body["properties"]["roleDefinitionId"]
+
+
+def test_two_apps_over_the_same_vaults_do_not_meet() -> None:
+    """What is made beside a vault or an account has the app in its name, but for the one topic of a vault."""
+    beside = {"targets": "principalId", "events": "app", "../subscriptions": "appId"}
+    for stem, app in beside.items():
+        found = re.findall(r"name: 'rotation-\w+-\$\{uniqueString\((.+)\)\}'", read(f"modules/{stem}").text)
+        assert len(read(f"modules/{stem}").modules) == len(found)
+        assert {app} == {seeds.split(", ")[-1] for seeds in found}
+    (expiry,) = read("modules/subscription").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (lost,) = read("modules/watch").made("Microsoft.Insights/metricAlerts")
+    assert ("name", "'secret-expired-${app}'") == (expiry["name"], expired["name"])
+    assert lost["name"].endswith("${uniqueString(topic.id, app)}'")
+    assert ("app", "split(appId, '/')[8]") == (
+        read("modules/events").modules["queued"].given["name"],
+        read("subscriptions").modules["direct"].given["name"],
+    )
+    assert "names.app" == read("main").modules["events"].given["app"] == read("main").modules["host"].given["name"]
+
+
+def test_roles_are_named_after_the_app() -> None:
+    """The names of custom roles are unique in a tenant, and what an environment is called is not."""
+    roles = read("modules/roles")
+    assert all("(${token})'" in entry["roleName"] for entry in roles.variables["definitions"])
+    (made,) = roles.made("Microsoft.Authorization/roleDefinitions")
+    assert "guid(subscription().id, token, definition.kind)" == made["name"]
+    assert "toLower(uniqueString(subscription().id, environmentName, location))" == read("main").variables["token"]
+
+
+def test_the_group_is_spelled_out() -> None:
+    """Ids are taken apart at their slashes; of a group's own id there are two spellings about."""
+    main = read("main")
+    assert "'${subscription().id}/resourceGroups/${groupName}'" == main.variables["groupId"]
+    assert not re.search(r"\bgroup\.id\b", main.text)
 
 
 def test_each_target_is_given_the_role_of_its_kind() -> None:
@@ -237,7 +280,7 @@ def test_the_private_network_has_a_name_and_an_endpoint_for_each_service() -> No
     app, endpoints = made["properties"]["subnets"]
     assert ("app", "endpoints") == (app["name"], endpoints["name"])
     assert "Microsoft.App/environments" == app["properties"]["delegations"][0]["properties"]["serviceName"]
-    assert "extensionResourceId(group.id, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')" in (
+    assert "extensionResourceId(groupId, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')" in (
         read("main").text
     )
 
@@ -342,6 +385,13 @@ def _parameters(path: Path) -> tuple[set[str], set[str]]:
         return {name for name, entry in declared.items() if "defaultValue" not in entry}, {*declared}
     parameters = File(path).parameters
     return {name for name, default in parameters.items() if default is None}, {*parameters}
+
+
+def _seeds(assignment: dict[str, Any]) -> list[str]:
+    """What the name of an assignment is made from."""
+    found = re.fullmatch(r"guid\((.+)\)", assignment["name"])
+    assert found, assignment["name"]
+    return found[1].split(", ")
 
 
 def _id_of(expression: str) -> str:
