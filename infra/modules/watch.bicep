@@ -39,7 +39,7 @@ resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
 // Events that were never taken, and events for which not even a dead letter could be written.
 resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for metric in ['DeadLetteredCount', 'DroppedEventCount']: {
-    name: 'events-dead-lettered-${toLower(metric)}-${uniqueString(topic.id, app)}'
+    name: 'events-dead-lettered-${toLower(metric)}-${uniqueString(topic.id)}-${app}'
     location: 'global'
     tags: tags
     properties: {

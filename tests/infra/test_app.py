@@ -150,7 +150,7 @@ def test_azd_finds_the_app_that_the_template_made() -> None:
 def test_hooks_are_there_for_both_shells() -> None:
     """POSIX and PowerShell."""
     hooks = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]
-    assert {"predown", "postdeploy"} == hooks.keys()
+    assert {"preprovision", "predown", "postdeploy"} == hooks.keys()
     for name, shells in hooks.items():
         assert {"posix": f"infra/hooks/{name}.sh", "windows": f"infra/hooks/{name}.ps1"} == {
             system: hook["run"] for system, hook in shells.items()
@@ -167,6 +167,10 @@ def test_hooks_use_what_the_template_puts_out() -> None:
     for kind in ("sh", "ps1"):
         stop = (INFRA / f"hooks/predown.{kind}").read_text()
         assert {"EXISTING_TARGETS"} == set(re.findall(r"(?:\$\{|\$env:)([A-Z_]+)", stop)) <= known
+        start = (INFRA / f"hooks/preprovision.{kind}").read_text()
+        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID"}
+        assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
+    assert '"${PRIVATE_NETWORK=false}"' in (INFRA / "main.parameters.json").read_text()
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):

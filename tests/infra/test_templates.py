@@ -147,7 +147,7 @@ def test_two_apps_over_the_same_vaults_do_not_meet() -> None:
     (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
     (lost,) = read("modules/watch").made("Microsoft.Insights/metricAlerts")
     assert ("name", "'secret-expired-${app}'") == (expiry["name"], expired["name"])
-    assert lost["name"].endswith("${uniqueString(topic.id, app)}'")
+    assert lost["name"].endswith("${uniqueString(topic.id)}-${app}'")
     assert ("app", "split(appId, '/')[8]") == (
         read("modules/events").modules["queued"].given["name"],
         read("subscriptions").modules["direct"].given["name"],
