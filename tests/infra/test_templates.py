@@ -103,10 +103,12 @@ def test_only_roles_of_the_list_are_assigned() -> None:
 
 
 def test_no_role_reaches_a_group_or_subscription() -> None:
-    """Each assignment is for one resource, or for a queue or container of one."""
+    """Each assignment is for one resource, or for a queue or container of one, but for the state of operations."""
     assigned = [body for file in every() for body in file.made("Microsoft.Authorization/roleAssignments")]
     assert len(assigned) > len(ROLES)
-    assert [] == [body["name"] for body in assigned if "scope" not in body]
+    wide = [body for body in assigned if "scope" not in body]
+    assert read("modules/operations").made("Microsoft.Authorization/roleAssignments") == wide
+    assert "roles.operations" == read("modules/targets").modules["operations"].given["role"]
     assert {"ServicePrincipal"} == {body["properties"]["principalType"] for body in assigned}
 
 
@@ -116,7 +118,7 @@ def test_each_role_is_assigned_where_it_is_needed() -> None:
         (file.path.stem, _seeds(body)[2]): body["scope"]
         for file in every()
         for body in file.made("Microsoft.Authorization/roleAssignments")
-        if file.path.stem != "target"
+        if file.path.stem not in ("target", "operations")
     }
 
     assert {
@@ -132,7 +134,10 @@ def test_an_assignment_is_named_after_all_that_cannot_be_changed_in_it() -> None
     for file in every():
         for body in file.made("Microsoft.Authorization/roleAssignments"):
             scope, principal, role = _seeds(body)
-            assert (f"{body['scope']}.id", body["properties"]["principalId"]) == (scope, principal)
+            assert (f"{body.get('scope', 'subscription()')}.id", body["properties"]["principalId"]) == (
+                scope,
+                principal,
+            )
             assert role in body["properties"]["roleDefinitionId"]
 
 
@@ -191,6 +196,15 @@ def test_each_target_is_given_the_role_of_its_kind() -> None:
         "pubSub": "SignalRService/webPubSub",
     }.items():
         assert re.search(rf"resource {symbol} 'Microsoft\.{kind}@[\d-]+' existing = {{\n  name: name\n}}", text)
+
+
+def test_operations_are_read_where_there_is_a_service_that_has_some() -> None:
+    """Once in each subscription, however many services it has, and nowhere else."""
+    targets = read("modules/targets")
+    assert "filter(ids, id => toLower(split(id, '/')[7]) == 'webpubsub')" == targets.variables["services"]
+    assert "union(map(services, id => toLower(split(id, '/')[2])), [])" == targets.variables["subscriptionIds"]
+    assert "for id in subscriptionIds: {\n    name: 'rotation-operations-" in targets.text
+    assert "scope: subscription(id)" in targets.text
 
 
 def test_topics_write_into_the_queue_only_where_events_go_through_it() -> None:
