@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rotation.settings import LEASE_CONTAINER, SETTINGS
-from tests.infra.bicep import INFRA, ROOT, read
+from tests.infra.bicep import INFRA, ROOT, every, read
 
 APP = ast.parse((ROOT / "function_app.py").read_text())
 FUNCTIONS = {node.name for node in APP.body if isinstance(node, ast.AsyncFunctionDef)}
@@ -176,6 +176,22 @@ def test_hooks_use_what_the_template_puts_out() -> None:
     for text in (posix, windows):
         assert read("subscriptions").parameters.keys() == set(re.findall(r'"(\w+)=\$', text))
         assert {"near_expiry"} == set(re.findall(r"--function-name (\w+)", text)) <= FUNCTIONS
+
+
+def test_providers_that_no_deployment_registers_are_registered() -> None:
+    """Azure registers those of the resources that it makes, and not that of a service which is let into a subnet."""
+    made = {resource.type.partition("/")[0] for file in every() for resource in file.resources}
+    (network,) = read("modules/network").made("Microsoft.Network/virtualNetworks")
+    let_in = {
+        delegation["properties"]["serviceName"].partition("/")[0]
+        for subnet in network["properties"]["subnets"]
+        for delegation in subnet["properties"].get("delegations", [])
+    }
+
+    assert let_in - made
+    for kind in ("sh", "ps1"):
+        text = (INFRA / f"hooks/preprovision.{kind}").read_text()
+        assert let_in - made == set(re.findall(r"provider register --namespace ([\w.]+)", text))
 
 
 def test_the_pipeline_passes_on_every_parameter() -> None:

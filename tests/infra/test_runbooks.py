@@ -93,6 +93,13 @@ def test_repairs_deploy_what_has_not_changed() -> None:
     assert [] == [line for line in lines if not changed.search(line)]
 
 
+def test_roles_are_taken_away_before_their_subscriptions() -> None:
+    """Azure refuses to take a subscription out of a custom role that is assigned there; a deployment would fail."""
+    section = sections("Deploy")["Take a vault or an account out"]
+    assert 2 == section.count("az role assignment delete")
+    assert section.rindex("az role assignment delete") < section.index("azd provision")
+
+
 def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
     """The lines of the page, run by a shell: ids that were there before, those of the manifest, and each once."""
     lines = PAGE[PAGE.index("$ ids()") :].splitlines()[:2]
