@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +202,28 @@ def test_the_pipeline_passes_on_every_parameter() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
 
     assert {*wanted, "AZURE_SUBSCRIPTION_ID"} == jobs["deploy"]["env"].keys()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_command_that_fails_fails_its_step(path: Path) -> None:
+    """GitHub looks at the last command of a pipe only, unless it is told which shell it is."""
+    workflow = yaml.safe_load(path.read_text())
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    piped = [step for step in steps if " | " in step]
+
+    assert not piped or {"run": {"shell": "bash"}} == workflow.get("defaults")
+
+
+def test_benchmarks_are_run_on_demand() -> None:
+    """All of them, and not with every push."""
+    (job,) = (
+        job
+        for job in yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+        if any("make bench" in step.get("run", "") for step in job["steps"])
+    )
+    assert "github.event_name == 'workflow_dispatch' && inputs.benchmarks" == job["if"]
+    run = {found for step in job["steps"] for found in re.findall(r"^make ([\w-]+)", step.get("run", ""))}
+    assert {"bench", "bench-start"} == run
 
 
 def test_the_pipeline_runs_what_a_contributor_runs() -> None:
