@@ -79,6 +79,8 @@ param concurrency string = ''
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 var groupName = 'rg-${environmentName}'
+// Spelled out: what the id of a group that is made here looks like, tools do not agree on, and it is taken apart below.
+var groupId = '${subscription().id}/resourceGroups/${groupName}'
 var subscriptionId = subscription().subscriptionId
 var names = {
   app: 'func-rotation-${token}'
@@ -93,19 +95,19 @@ var names = {
 
 // What the demo makes has ids that are known before it is made, so that loops can go over them.
 // Not resourceId(): in a deployment to a subscription it knows no resource groups.
-var demoVaultIds = demo ? [extensionResourceId(group.id, 'Microsoft.KeyVault/vaults', names.demoVault)] : []
+var demoVaultIds = demo ? [extensionResourceId(groupId, 'Microsoft.KeyVault/vaults', names.demoVault)] : []
 var demoAccountIds = demo
   ? [
-      extensionResourceId(group.id, 'Microsoft.Storage/storageAccounts', names.demoStorage)
-      extensionResourceId(group.id, 'Microsoft.Batch/batchAccounts', names.demoBatch)
-      extensionResourceId(group.id, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
+      extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.demoStorage)
+      extensionResourceId(groupId, 'Microsoft.Batch/batchAccounts', names.demoBatch)
+      extensionResourceId(groupId, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
     ]
   : []
 var givenVaultIds = filter(map(split(vaultIds, ','), id => trim(id)), id => !empty(id))
 var givenAccountIds = filter(map(split(accountIds, ','), id => trim(id)), id => !empty(id))
 var vaults = union(givenVaultIds, demoVaultIds)
 var accounts = union(givenAccountIds, demoAccountIds)
-var storageId = extensionResourceId(group.id, 'Microsoft.Storage/storageAccounts', names.storage)
+var storageId = extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.storage)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
@@ -205,7 +207,7 @@ module host 'modules/host.bicep' = {
     storageName: names.storage
     componentName: names.component
     subnetId: privateNetwork
-      ? extensionResourceId(group.id, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
+      ? extensionResourceId(groupId, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
       : ''
     pythonVersion: pythonVersion
     signInClientId: signInClientId
@@ -242,6 +244,7 @@ module events 'modules/events.bicep' = {
     systemTopics: systemTopics
     route: eventRoute
     secretPrefix: secretPrefix
+    app: names.app
     storageId: storageId
     actionGroupId: alerts.outputs.actionGroupId
     tags: tags

@@ -15,10 +15,11 @@ param secretPrefix string = ''
 
 module direct 'modules/subscription.bicep' = [
   for id in filter(split(topicIds, ','), topic => !empty(topic)): {
-    name: 'rotation-direct-${uniqueString(toLower(id))}'
+    name: 'rotation-direct-${uniqueString(toLower(id), appId)}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       topicName: split(id, '/')[8]
+      name: split(appId, '/')[8]
       route: 'function'
       appId: appId
       storageId: storageId

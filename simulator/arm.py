@@ -15,6 +15,11 @@ from simulator.wire import Call, ServiceError, json_answer, request_ids, status_
 from simulator.world import World
 
 ACCEPTED = 202
+STATUS_RIGHTS = {
+    False: "Microsoft.SignalRService/WebPubSub/operationStatuses/read",
+    True: "Microsoft.SignalRService/locations/operationStatuses/webpubsub/read",
+}
+"""The right to see how an operation goes: at the account, and at its location."""
 COMMON_HEADERS = {
     "Server": "Microsoft-HTTPAPI/2.0",
     "Cache-Control": "no-cache",
@@ -115,8 +120,11 @@ def _route(request: Request) -> web.Response:
             return _require("GET", request, _subscriptions)
         case ["subscriptions", subscription, *rest]:
             _check_subscription(request, subscription)
-        case _:
-            raise _no_route(request)
+            return _in_subscription(request, rest)
+    raise _no_route(request)
+
+
+def _in_subscription(request: Request, rest: list[str]) -> web.Response:
     match rest:
         case []:
             return _require("GET", request, lambda asked: json_answer(_subscription(asked.world)))
@@ -124,6 +132,8 @@ def _route(request: Request) -> web.Response:
             return _list(request, f"{namespace}/{kind}", group=None)
         case ["resourcegroups", group, "providers", namespace, kind]:
             return _list(request, f"{namespace}/{kind}", group=group)
+        case ["providers", "microsoft.signalrservice", "locations", location, part, operation_id, "webpubsub", name]:
+            return _on_operation(request, _at_location(request, location, name), part, operation_id, located=True)
         case ["resourcegroups", group, "providers", namespace, kind, name, *action]:
             return _on_account(request, _find(request, group, f"{namespace}/{kind}", name), action)
     raise _no_route(request)
@@ -182,10 +192,29 @@ def _on_account(request: Request, account: Account, action: list[str]) -> web.Re
     match asked:
         case ("GET", "providers", "microsoft.authorization", "permissions"):
             return json_answer(_permissions(request.world, account))
-        case ("GET", "operationstatuses", operation_id) if operation_id in account.operations:
-            return json_answer(_operation_json(account, account.operations[operation_id]))
-        case ("GET", "operationresults", operation_id) if operation_id in account.operations:
-            return _operation_result(request, account, account.operations[operation_id])
+        case ("GET", part, operation_id):
+            return _on_operation(request, account, part, operation_id, located=False)
+    raise _no_route(request)
+
+
+def _at_location(request: Request, location: str, name: str) -> Account:
+    account = request.world.account(name)
+    if account is None or account.kind is not WEBPUBSUB or account.location.lower() != location:
+        raise _no_route(request)
+    return account
+
+
+def _on_operation(request: Request, account: Account, part: str, operation_id: str, *, located: bool) -> web.Response:
+    """An operation is told in one place only, and each place has a right of its own."""
+    operation = account.operations.get(operation_id)
+    if request.call.method != "GET" or operation is None or located is not request.world.behaviour.operations_located:
+        raise _no_route(request)
+    match part:
+        case "operationstatuses":
+            _permit(request, account, STATUS_RIGHTS[located])
+            return json_answer(_operation_json(request.call.path, operation))
+        case "operationresults":
+            return _operation_result(request, account, operation)
     raise _no_route(request)
 
 
@@ -249,13 +278,12 @@ def _regenerate_later(request: Request, account: Account, asked: str) -> web.Res
         operation.keys[_slot(account, "keyType", asked)] = world.new_key(account, seconds)
     account.operations[operation.id] = operation
     version = request.call.query.get("api-version", "")
-    base = f"https://{request.call.host}{account.id}"
     return json_answer(
         _keys_json(request, account, fresh=True, promised=operation.keys),
         ACCEPTED,
         {
-            "Azure-AsyncOperation": f"{base}/operationStatuses/{operation.id}?api-version={version}",
-            "Location": f"{base}/operationResults/{operation.id}?api-version={version}",
+            header: f"https://{request.call.host}{_place(world, account, part, operation)}?api-version={version}"
+            for header, part in (("Azure-AsyncOperation", "operationStatuses"), ("Location", "operationResults"))
         },
     )
 
@@ -270,9 +298,18 @@ def _slot(account: Account, field: str, asked: str) -> str:
     )
 
 
-def _operation_json(account: Account, operation: Operation) -> dict[str, Any]:
+def _place(world: World, account: Account, part: str, operation: Operation) -> str:
+    """Where an operation is told: at the account in all recordings, below the subscription in the official example."""
+    if not world.behaviour.operations_located:
+        return f"{account.id}/{part}/{operation.id}"
+    provider, kind = WEBPUBSUB.resource_type.split("/")
+    place = f"/subscriptions/{account.subscription}/providers/{provider}/locations/{account.location}"
+    return f"{place}/{part}/{operation.id}/{kind}/{account.name}"
+
+
+def _operation_json(path: str, operation: Operation) -> dict[str, Any]:
     body = {
-        "id": f"{account.id}/operationStatuses/{operation.id}",
+        "id": path,
         "name": operation.id,
         "status": "Running" if operation.ended is None else "Succeeded",
         "startTime": stamp(operation.started),

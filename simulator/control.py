@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator import arm, keyvault
 from simulator import estate as estates
-from simulator import keyvault
 from simulator.accounts import KINDS, Account
 from simulator.azure import Azure
 from simulator.clock import running_time, stamp
@@ -27,7 +27,11 @@ from simulator.world import Behaviour, Denial, Latency, World
 
 LONGEST_WAIT = 60.0
 IDENTITY_PATH = "/msi/token"
-ACTIONS = (*keyvault.ACTIONS, *(action for kind in KINDS.values() for action in kind.actions))
+ACTIONS = (
+    *keyvault.ACTIONS,
+    *(action for kind in KINDS.values() for action in kind.actions),
+    *arm.STATUS_RIGHTS.values(),
+)
 
 
 class RequestError(Exception):
@@ -253,10 +257,12 @@ def _behaviour(current: Behaviour, reader: Reader) -> Behaviour:
     delays = {name: latency.number(name, value) for name, value in asdict(current.latency).items()}
     latency.done()
     offset = reader.number("clock_offset", current.clock_offset, least=-math.inf)
-    others = {name: value for name, value in asdict(current).items() if name not in ("latency", "clock_offset")}
+    located = reader.take("operations_located", bool, current.operations_located)
+    special = ("latency", "clock_offset", "operations_located")
+    others = {name: value for name, value in asdict(current).items() if name not in special}
     rest: dict[str, Any] = {name: reader.number(name, value) for name, value in others.items()}
     reader.done()
-    return Behaviour(latency=Latency(**delays), clock_offset=offset, **rest)
+    return Behaviour(latency=Latency(**delays), clock_offset=offset, operations_located=located, **rest)
 
 
 def _denial(reader: Reader) -> Denial:

@@ -26,10 +26,12 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How the services behave; in seconds, but for `quotas`."""
+    """How the services behave; in seconds, but for `operations_located` and `quotas`."""
 
     propagation_delay: float = 0.0
     operation_seconds: float = 0.2
+    operations_located: bool = False
+    """Whether an operation is told at its location, below the subscription, and not at the account."""
     list_delay: float = 0.0
     clock_offset: float = 0.0
     token_seconds: float = 24 * 60 * 60.0

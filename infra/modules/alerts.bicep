@@ -17,11 +17,13 @@ var rules = [
     query: loadTextContent('../queries/rotation-failed.kql')
     severity: 1
     every: 'PT15M'
-    window: 'PT30M'
-    range: 'PT30M'
+    // Two audits, of which each may be late: what only they see would end by itself in between.
+    window: 'P2D'
+    range: 'P2D'
     operator: 'GreaterThan'
     threshold: 0
     bySubject: true
+    ends: true
   }
   {
     name: 'rotation-overdue'
@@ -35,6 +37,7 @@ var rules = [
     operator: 'GreaterThan'
     threshold: 0
     bySubject: true
+    ends: true
   }
   {
     name: 'rotation-stopped'
@@ -47,6 +50,7 @@ var rules = [
     operator: 'LessThan'
     threshold: 1
     bySubject: false
+    ends: true
   }
   {
     name: 'rotation-poisoned'
@@ -59,6 +63,8 @@ var rules = [
     operator: 'GreaterThan'
     threshold: 0
     bySubject: false
+    // Nothing in the log says that somebody has looked into the poison queue.
+    ends: false
   }
 ]
 
@@ -95,7 +101,9 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       evaluationFrequency: rule.every
       windowSize: rule.window
       overrideQueryTimeRange: rule.range
-      autoMitigate: true
+      autoMitigate: rule.ends
+      // What does not end by itself would be told anew with every look at the same line.
+      muteActionsDuration: rule.ends ? null : rule.window
       // Nothing has been logged yet when this is deployed for the first time.
       skipQueryValidation: true
       criteria: {

@@ -11,6 +11,9 @@ param route string
 
 param secretPrefix string
 
+@description('The name of the app. Another one may listen to the same vaults, so it goes into all names beside them.')
+param app string
+
 @description('The host storage.')
 param storageId string
 
@@ -32,7 +35,7 @@ var topics = map(vaultIds, id => {
 
 module vaults 'vault.bicep' = [
   for topic in topics: {
-    name: 'rotation-vault-${uniqueString(toLower(topic.vaultId))}'
+    name: 'rotation-vault-${uniqueString(toLower(topic.vaultId), app)}'
     scope: resourceGroup(split(topic.vaultId, '/')[2], split(topic.vaultId, '/')[4])
     params: { name: split(topic.vaultId, '/')[8] }
   }
@@ -40,7 +43,7 @@ module vaults 'vault.bicep' = [
 
 module made 'topic.bicep' = [
   for i in range(0, length(topics)): if (topics[i].create) {
-    name: 'rotation-topic-${uniqueString(toLower(topics[i].vaultId))}'
+    name: 'rotation-topic-${uniqueString(toLower(topics[i].vaultId), app)}'
     scope: resourceGroup(split(topics[i].id, '/')[2], split(topics[i].id, '/')[4])
     params: {
       name: split(topics[i].id, '/')[8]
@@ -53,10 +56,11 @@ module made 'topic.bicep' = [
 
 module watched 'watch.bicep' = [
   for i in range(0, length(topics)): {
-    name: 'rotation-watch-${uniqueString(toLower(topics[i].vaultId))}'
+    name: 'rotation-watch-${uniqueString(toLower(topics[i].vaultId), app)}'
     scope: resourceGroup(split(topics[i].id, '/')[2], split(topics[i].id, '/')[4])
     params: {
       topicName: split(topics[i].id, '/')[8]
+      app: app
       tags: tags
       actionGroupId: actionGroupId
       secretPrefix: secretPrefix
@@ -67,13 +71,12 @@ module watched 'watch.bicep' = [
 
 module senders 'sender.bicep' = [
   for i in range(0, length(topics)): {
-    name: 'rotation-sender-${uniqueString(toLower(topics[i].vaultId))}'
+    name: 'rotation-sender-${uniqueString(toLower(topics[i].vaultId), app)}'
     scope: resourceGroup(split(storageId, '/')[2], split(storageId, '/')[4])
     params: {
       storageName: split(storageId, '/')[8]
       principalId: watched[i].outputs.principalId
       route: route
-      topicId: topics[i].id
     }
   }
 ]
@@ -81,10 +84,11 @@ module senders 'sender.bicep' = [
 // The route to the function waits until the function is there: see ../subscriptions.bicep.
 module queued 'subscription.bicep' = [
   for i in range(0, length(topics)): if (route == 'queue') {
-    name: 'rotation-queued-${uniqueString(toLower(topics[i].vaultId))}'
+    name: 'rotation-queued-${uniqueString(toLower(topics[i].vaultId), app)}'
     scope: resourceGroup(split(topics[i].id, '/')[2], split(topics[i].id, '/')[4])
     params: {
       topicName: split(topics[i].id, '/')[8]
+      name: app
       route: route
       appId: ''
       storageId: storageId

@@ -50,6 +50,13 @@ var definitions = [
     ]
     dataActions: []
   }
+  {
+    // How a regenerate goes on, where that is told at a location of the subscription and not at the account.
+    kind: 'operations'
+    roleName: 'Key rotation of Web PubSub, its operations (${token})'
+    actions: ['Microsoft.SignalRService/locations/operationStatuses/webpubsub/read']
+    dataActions: []
+  }
 ]
 
 resource roles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
@@ -71,7 +78,7 @@ resource roles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
   }
 ]
 
-@description('The names of the roles by the kind of resource they are for, which is its type in lower case.')
+@description('The names of the roles by the kind of resource they are for, which is its type in lower case; and operations.')
 output roles object = toObject(
   definitions,
   definition => definition.kind,

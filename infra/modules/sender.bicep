@@ -5,9 +5,6 @@ param principalId string
 @allowed(['function', 'queue'])
 param route string
 
-@description('The system topic, which gives the assignments their names.')
-param topicId string
-
 var roles = {
   queueDataMessageSender: 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
   blobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -34,7 +31,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
 }
 
 resource sends 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (route == 'queue') {
-  name: guid(storage::queues::work.id, topicId, roles.queueDataMessageSender)
+  name: guid(storage::queues::work.id, principalId, roles.queueDataMessageSender)
   scope: storage::queues::work
   properties: {
     principalId: principalId
@@ -44,7 +41,7 @@ resource sends 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (route 
 }
 
 resource writes 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storage::blobs::deadLetters.id, topicId, roles.blobDataContributor)
+  name: guid(storage::blobs::deadLetters.id, principalId, roles.blobDataContributor)
   scope: storage::blobs::deadLetters
   properties: {
     principalId: principalId

@@ -3,6 +3,9 @@
 @description('The system topic of the vault, in this resource group.')
 param topicName string
 
+@description('That of the app, beside which others may listen.')
+param name string
+
 @allowed(['function', 'queue'])
 param route string
 
@@ -20,7 +23,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
 
 resource expiry 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
-  name: 'rotation'
+  name: name
   properties: {
     eventDeliverySchema: 'EventGridSchema'
     // Event Grid gets itself the key of the function, so that none stands here.

@@ -4,6 +4,9 @@
 @description('The system topic, in this resource group; it needs a system-assigned identity.')
 param topicName string
 
+@description('The name of the app; others may watch the same topic.')
+param app string
+
 param tags object
 param actionGroupId string
 param secretPrefix string
@@ -14,7 +17,7 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
 
 resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
-  name: 'secret-expired'
+  name: 'secret-expired-${app}'
   properties: {
     // Alerts take no other schema.
     eventDeliverySchema: 'CloudEventSchemaV1_0'
@@ -36,7 +39,7 @@ resource expired 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15
 // Events that were never taken, and events for which not even a dead letter could be written.
 resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
   for metric in ['DeadLetteredCount', 'DroppedEventCount']: {
-    name: 'events-dead-lettered-${toLower(metric)}-${uniqueString(topic.id)}'
+    name: 'events-dead-lettered-${toLower(metric)}-${uniqueString(topic.id)}-${app}'
     location: 'global'
     tags: tags
     properties: {

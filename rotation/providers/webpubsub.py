@@ -150,7 +150,8 @@ class WebPubSub:
     async def _follow(self, operation: "AsyncARMPolling", what: str, deadline: datetime) -> None:
         """Ask how the operation goes until it has ended, or until we may not ask; then the keys have to tell.
 
-        Its status is not at the account but at the subscription, where our identity may have no rights.
+        Its status is at the account in all recordings, and below the subscription in the official example:
+        our identity may have no rights there.
         """
 
         async def ended() -> bool:

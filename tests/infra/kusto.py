@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 Row = dict[str, Any]
+Evaluate = Callable[[str, Row], Any]
 
 
 class Dynamic:
@@ -29,41 +30,46 @@ class Dynamic:
             return type(self)(None)
 
 
-def run(query: str, rows: Iterable[Row]) -> list[Row]:
-    """The rows that a query answers with."""
+def run(query: str, rows: Iterable[Row], now: datetime) -> list[Row]:
+    """The rows that a query answers with when it is asked at `now`."""
     source, *steps = (step.strip() for step in re.sub(r"^\s*//.*\n", "", query, flags=re.MULTILINE).split("\n| "))
     assert "traces" == source
+    functions = {**_FUNCTIONS, "ago": lambda span: now - span}
+
+    def evaluate(expression: str, row: Row) -> Any:
+        return eval(_python(expression), {"__builtins__": {}, **functions, **row})  # noqa: S307  our own queries
+
     found = list(rows)
     for step in steps:
         name, _, rest = step.partition(" ")
-        found = _OPERATORS[name](rest, found)
+        found = _OPERATORS[name](rest, found, evaluate)
     return found
 
 
-def _where(condition: str, rows: list[Row]) -> list[Row]:
-    return [row for row in rows if _evaluate(condition, row)]
+def _where(condition: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
+    return [row for row in rows if evaluate(condition, row)]
 
 
-def _extend(columns: str, rows: list[Row]) -> list[Row]:
-    return [{**row, **{name: _evaluate(told, row) for name, told in _columns(columns)}} for row in rows]
+def _extend(columns: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
+    return [{**row, **{name: evaluate(told, row) for name, told in _columns(columns)}} for row in rows]
 
 
-def _project(columns: str, rows: list[Row]) -> list[Row]:
-    return [{name: _evaluate(told, row) for name, told in _columns(columns)} for row in rows]
+def _project(columns: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
+    return [{name: evaluate(told, row) for name, told in _columns(columns)} for row in rows]
 
 
-def _summarize(aggregate: str, rows: list[Row]) -> list[Row]:
-    found = re.fullmatch(r"arg_max\((\w+), (\w+)\) by (\w+)", aggregate)
+def _summarize(aggregate: str, rows: list[Row], _: Evaluate) -> list[Row]:
+    found = re.fullmatch(r"arg_max\(([\w, ]+)\) by (\w+)", aggregate)
     assert found, aggregate
-    most, other, key = found.groups()
+    kept, key = found[1].split(", "), found[2]
     best: dict[Any, Row] = {}
     for row in rows:
-        if row[key] not in best or row[most] > best[row[key]][most]:
-            best[row[key]] = {name: row[name] for name in (key, most, other)}
+        if row[key] not in best or row[kept[0]] > best[row[key]][kept[0]]:
+            best[row[key]] = {name: row[name] for name in (key, *kept)}
     return list(best.values())
 
 
-_OPERATORS: dict[str, Callable[[str, list[Row]], list[Row]]] = {
+_OPERATORS: dict[str, Callable[[str, list[Row], Evaluate], list[Row]]] = {
     "where": _where,
     "extend": _extend,
     "project": _project,
@@ -78,13 +84,12 @@ def _columns(text: str) -> list[tuple[str, str]]:
     return kept + [(str(made.arg), ast.unparse(made.value)) for made in call.keywords]
 
 
-def _evaluate(expression: str, row: Row) -> Any:
-    return eval(_python(expression), {"__builtins__": {}, **_FUNCTIONS, **row})  # noqa: S307  our own queries
-
-
 def _python(expression: str) -> str:
     turned = re.sub(r"(\w+) has (\"[^\"]*\")", r"(\2 in \1)", expression)
-    return re.sub(r"\b(\d+)h\b", r"hours(\1)", turned)
+    return re.sub(r"\b(\d+)([hm])\b", lambda span: f"{_SPANS[span[2]]}({span[1]})", turned)
+
+
+_SPANS = {"h": "hours", "m": "minutes"}
 
 
 def _to_string(value: Any) -> str:
@@ -112,4 +117,5 @@ _FUNCTIONS: dict[str, Any] = {
     "iff": lambda when, then, otherwise: then if when else otherwise,
     "case": _case,
     "hours": lambda number: timedelta(hours=number),
+    "minutes": lambda number: timedelta(minutes=number),
 }

@@ -25,9 +25,16 @@ FINE = Verdict(Action.LEAVE, Reason.FRESH, "fresh")
 REFUSED = Verdict(Action.REFUSE, Reason.READ_ONLY_LOCK, "locked")
 
 
-def alert(name: str, rows: list[Row]) -> list[Row]:
-    """What the alert of this name sees in the log."""
-    return run((INFRA / f"queries/{name}.kql").read_text(), rows)
+RULES = {rule["name"]: rule for rule in read("modules/alerts").variables["rules"]}
+SPANS = {"PT15M": 15 * MINUTE, "PT30M": 30 * MINUTE, "PT1H": HOUR, "P1D": DAY, "P2D": 2 * DAY}
+
+
+def alert(name: str, rows: list[Row], at: datetime = NOW) -> list[Row]:
+    """What the alert of this name sees in the log at a time: rows of its window, of a query over its range."""
+    rule = RULES[name]
+    known = [row for row in rows if at - SPANS[rule["range"]] < row["timestamp"] <= at]
+    seen = run((INFRA / f"queries/{name}.kql").read_text(), known, at)
+    return [row for row in seen if at - SPANS[rule["window"]] < row["timestamp"]]
 
 
 @pytest.fixture
@@ -79,6 +86,45 @@ def test_what_a_person_must_mend_wakes_somebody(rows: Callable[..., list[Row]]) 
     ] == [(row["subject"], row["why"], row["sentence"]) for row in seen]
 
 
+def test_what_only_an_audit_sees_stands_until_an_audit_finds_it_well(rows: Callable[..., list[Row]]) -> None:
+    """At every look between two audits, the second one hours late; an attempt that fails for a while tells nothing."""
+    attempted(verdict=REFUSED)
+    log = rows(NOW)
+    attempted(error=Throttled("later"))
+    log += rows(NOW + 5 * HOUR)
+    attempted(verdict=REFUSED)
+    log += rows(NOW + DAY + 3 * HOUR)
+    attempted(verdict=FINE)
+    mended = NOW + 2 * DAY + 4 * HOUR
+    log += rows(mended)
+    every = SPANS[RULES["rotation-failed"]["every"]]
+    looks = [NOW + number * every for number in range(4 * 24 * 5)]
+
+    told = {at for at in looks if alert("rotation-failed", log, at)}
+    assert {at for at in looks if at < mended} == told
+
+
+def test_each_account_has_its_own_last_word(rows: Callable[..., list[Row]]) -> None:
+    """That another one is well mends nothing."""
+    attempted(verdict=REFUSED)
+    log = rows()
+    other = str(ACCOUNT).replace(ACCOUNT.name, "another")
+    telemetry.attempt("rotate_account", Outcome(other, (KEY,), FINE))
+
+    assert [str(ACCOUNT)] == [row["subject"] for row in alert("rotation-failed", [*log, *rows(NOW + HOUR)], NOW + DAY)]
+
+
+def test_what_every_sweep_says_ends_when_sweeps_are_silent_of_it(rows: Callable[..., list[Row]]) -> None:
+    """Of a vault, a secret that names no account, and settings nobody ever says that they are well."""
+    telemetry.failed("sweep", Refused("no"), vault="kv-one")
+    telemetry.failed("near_expiry", BadSettings("wrong"))
+    telemetry.attempt("sweep", Outcome("", (KEY,), error=Refused("no")))
+    log = rows()
+
+    for at, number in {NOW: 3, NOW + 29 * MINUTE: 3, NOW + 30 * MINUTE: 0}.items():
+        assert number == len(alert("rotation-failed", log, at))
+
+
 def test_a_due_account_wakes_somebody_though_no_worker_runs(rows: Callable[..., list[Row]]) -> None:
     """The sweep alone tells, after six hours and not before."""
     queued(6 * HOUR + MINUTE)
@@ -100,8 +146,9 @@ def test_only_a_new_key_ends_it(rows: Callable[..., list[Row]]) -> None:
     tried = rows(NOW + MINUTE)
     attempted(verdict=FINE, steps=(STEP,))
 
-    assert 1 == len(alert("rotation-overdue", [*before, *due, *tried]))
-    assert [] == alert("rotation-overdue", [*before, *due, *tried, *rows(NOW + 2 * MINUTE)])
+    assert 1 == len(alert("rotation-overdue", [*before, *due, *tried], NOW + MINUTE))
+    later = NOW + 2 * MINUTE
+    assert [] == alert("rotation-overdue", [*before, *due, *tried, *rows(later)], later)
 
 
 def test_an_account_that_was_mended_elsewhere_is_seen_at_rest(rows: Callable[..., list[Row]]) -> None:
@@ -110,7 +157,7 @@ def test_an_account_that_was_mended_elsewhere_is_seen_at_rest(rows: Callable[...
     due = rows()
     queued(-30 * DAY)
 
-    assert [] == alert("rotation-overdue", [*due, *rows(NOW + DAY)])
+    assert [] == alert("rotation-overdue", [*due, *rows(NOW + DAY)], NOW + DAY)
 
 
 def test_a_sweep_counts_when_it_saw_every_vault(rows: Callable[..., list[Row]]) -> None:
@@ -136,13 +183,13 @@ def test_a_message_that_was_given_up_wakes_somebody() -> None:
 
 def test_each_rule_looks_as_often_and_as_far_as_it_must() -> None:
     """Silence is less than one row; everything else is more than none."""
-    told = ("severity", "every", "window", "range", "operator", "threshold", "bySubject")
+    told = ("severity", "every", "window", "range", "operator", "threshold", "bySubject", "ends")
     assert {
-        "rotation-failed": (1, "PT15M", "PT30M", "PT30M", "GreaterThan", 0, True),
-        "rotation-overdue": (1, "PT1H", "P1D", "P2D", "GreaterThan", 0, True),
-        "rotation-stopped": (0, "PT1H", "P1D", "P1D", "LessThan", 1, False),
-        "rotation-poisoned": (2, "PT15M", "PT30M", "PT30M", "GreaterThan", 0, False),
-    } == {rule["name"]: tuple(rule[name] for name in told) for rule in read("modules/alerts").variables["rules"]}
+        "rotation-failed": (1, "PT15M", "P2D", "P2D", "GreaterThan", 0, True, True),
+        "rotation-overdue": (1, "PT1H", "P1D", "P2D", "GreaterThan", 0, True, True),
+        "rotation-stopped": (0, "PT1H", "P1D", "P1D", "LessThan", 1, False, True),
+        "rotation-poisoned": (2, "PT15M", "PT30M", "PT30M", "GreaterThan", 0, False, False),
+    } == {name: tuple(rule[entry] for entry in told) for name, rule in RULES.items()}
 
 
 def test_every_rule_reaches_somebody() -> None:
@@ -154,6 +201,8 @@ def test_every_rule_reaches_somebody() -> None:
     assert ("rule.every", "rule.window", "rule.range", "rule.severity") == tuple(
         rule[name] for name in ("evaluationFrequency", "windowSize", "overrideQueryTimeRange", "severity")
     )
+    # Azure mutes only what does not end by itself.
+    assert ("rule.ends", "rule.ends ? null : rule.window") == (rule["autoMitigate"], rule["muteActionsDuration"])
     assert ("rule.query", "Count", "rule.operator", "rule.threshold") == tuple(
         criterion[name] for name in ("query", "timeAggregation", "operator", "threshold")
     )

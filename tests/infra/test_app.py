@@ -3,13 +3,14 @@
 import ast
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from rotation.settings import LEASE_CONTAINER, SETTINGS
-from tests.infra.bicep import INFRA, ROOT, read
+from tests.infra.bicep import INFRA, ROOT, every, read
 
 APP = ast.parse((ROOT / "function_app.py").read_text())
 FUNCTIONS = {node.name for node in APP.body if isinstance(node, ast.AsyncFunctionDef)}
@@ -150,7 +151,7 @@ def test_azd_finds_the_app_that_the_template_made() -> None:
 def test_hooks_are_there_for_both_shells() -> None:
     """POSIX and PowerShell."""
     hooks = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]
-    assert {"predown", "postdeploy"} == hooks.keys()
+    assert {"preprovision", "predown", "postdeploy"} == hooks.keys()
     for name, shells in hooks.items():
         assert {"posix": f"infra/hooks/{name}.sh", "windows": f"infra/hooks/{name}.ps1"} == {
             system: hook["run"] for system, hook in shells.items()
@@ -167,11 +168,31 @@ def test_hooks_use_what_the_template_puts_out() -> None:
     for kind in ("sh", "ps1"):
         stop = (INFRA / f"hooks/predown.{kind}").read_text()
         assert {"EXISTING_TARGETS"} == set(re.findall(r"(?:\$\{|\$env:)([A-Z_]+)", stop)) <= known
+        start = (INFRA / f"hooks/preprovision.{kind}").read_text()
+        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID"}
+        assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
+    assert '"${PRIVATE_NETWORK=false}"' in (INFRA / "main.parameters.json").read_text()
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):
         assert read("subscriptions").parameters.keys() == set(re.findall(r'"(\w+)=\$', text))
         assert {"near_expiry"} == set(re.findall(r"--function-name (\w+)", text)) <= FUNCTIONS
+
+
+def test_providers_that_no_deployment_registers_are_registered() -> None:
+    """Azure registers those of the resources that it makes, and not that of a service which is let into a subnet."""
+    made = {resource.type.partition("/")[0] for file in every() for resource in file.resources}
+    (network,) = read("modules/network").made("Microsoft.Network/virtualNetworks")
+    let_in = {
+        delegation["properties"]["serviceName"].partition("/")[0]
+        for subnet in network["properties"]["subnets"]
+        for delegation in subnet["properties"].get("delegations", [])
+    }
+
+    assert let_in - made
+    for kind in ("sh", "ps1"):
+        text = (INFRA / f"hooks/preprovision.{kind}").read_text()
+        assert let_in - made == set(re.findall(r"provider register --namespace ([\w.]+)", text))
 
 
 def test_the_pipeline_passes_on_every_parameter() -> None:
@@ -181,6 +202,28 @@ def test_the_pipeline_passes_on_every_parameter() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
 
     assert {*wanted, "AZURE_SUBSCRIPTION_ID"} == jobs["deploy"]["env"].keys()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_command_that_fails_fails_its_step(path: Path) -> None:
+    """GitHub looks at the last command of a pipe only, unless it is told which shell it is."""
+    workflow = yaml.safe_load(path.read_text())
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    piped = [step for step in steps if " | " in step]
+
+    assert not piped or {"run": {"shell": "bash"}} == workflow.get("defaults")
+
+
+def test_benchmarks_are_run_on_demand() -> None:
+    """All of them, and not with every push."""
+    (job,) = (
+        job
+        for job in yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+        if any("make bench" in step.get("run", "") for step in job["steps"])
+    )
+    assert "github.event_name == 'workflow_dispatch' && inputs.benchmarks" == job["if"]
+    run = {found for step in job["steps"] for found in re.findall(r"^make ([\w-]+)", step.get("run", ""))}
+    assert {"bench", "bench-start"} == run
 
 
 def test_the_pipeline_runs_what_a_contributor_runs() -> None:

@@ -1,6 +1,7 @@
 """The hooks, run by real shells against an `az` that answers as told."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -15,6 +16,7 @@ AZ = """#!/bin/sh
 echo "$*" >> "$AZ_LOG"
 case "$*" in
 "account show"*) [ "${AZ_SIGNED_IN:-yes}" = yes ] ;;
+"provider show"*) echo "$AZ_PROVIDER" ;;
 "functionapp function show"*) [ "$(grep -c 'function show' "$AZ_LOG")" -ge "$AZ_LISTED_AT" ] ;;
 *) exit "${AZ_FAILS:-0}" ;;
 esac
@@ -64,6 +66,12 @@ class Hook:
 def hook(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
     """The hook of the second phase, for one shell."""
     return Hook("postdeploy", request.param, tmp_path)
+
+
+@pytest.fixture(params=SHELLS)
+def before(request: pytest.FixtureRequest, tmp_path: Path) -> Hook:
+    """The hook before anything is deployed."""
+    return Hook("preprovision", request.param, tmp_path)
 
 
 @pytest.fixture(params=SHELLS)
@@ -126,6 +134,41 @@ def test_where_nothing_is_to_be_done_nothing_is_asked(hook: Hook, told: dict[str
 
     assert (0, []) == (code, calls)
     assert said.startswith("events: ")
+
+
+def test_a_private_network_has_its_provider_registered(before: Hook) -> None:
+    """No resource of that provider is made, so that no deployment registers it; what is registered is left alone."""
+    code, said, calls = before(PRIVATE_NETWORK="true", AZ_PROVIDER="NotRegistered")
+    assert 0 == code, said
+    assert "provider register --namespace Microsoft.App --subscription sub --wait" == calls[-1]
+
+    code, said, calls = before(PRIVATE_NETWORK="true", AZ_PROVIDER="Registered")
+    assert 0 == code, said
+    assert ["account", "provider show"] == [re.split(r" (?:show --sub|--)", call)[0] for call in calls]
+
+
+def test_a_provider_that_may_not_be_registered_is_told_with_the_way_out(before: Hook) -> None:
+    """The deployment would fail late, and name a service association link."""
+    code, said, _ = before(PRIVATE_NETWORK="true", AZ_PROVIDER="NotRegistered", AZ_FAILS="3")
+
+    assert 1 == code
+    assert "az provider register --namespace Microsoft.App --subscription sub --wait" in said
+
+
+@pytest.mark.parametrize("told", [{"AZ_SIGNED_IN": "no"}, {"AZURE_SUBSCRIPTION_ID": ""}], ids=["nobody", "nowhere"])
+def test_nothing_is_registered_for_nobody_and_nowhere(before: Hook, told: dict[str, str]) -> None:
+    """Another subscription than that of the deployment would not help."""
+    code, said, calls = before(PRIVATE_NETWORK="true", AZ_PROVIDER="NotRegistered", **told)
+
+    assert 1 == code
+    assert "az login" in said or "azd env set AZURE_SUBSCRIPTION_ID" in said
+    assert [] == [call for call in calls if call.startswith("provider")]
+
+
+@pytest.mark.parametrize("told", [{}, {"PRIVATE_NETWORK": "false"}], ids=["unset", "off"])
+def test_without_a_private_network_nothing_is_registered(before: Hook, told: dict[str, str]) -> None:
+    """Neither is anybody asked to sign in."""
+    assert (0, "", []) == before(**told)
 
 
 @pytest.mark.parametrize("told", [{"EXISTING_TARGETS": "3"}, {}], ids=["some", "nobody knows"])

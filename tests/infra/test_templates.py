@@ -103,21 +103,22 @@ def test_only_roles_of_the_list_are_assigned() -> None:
 
 
 def test_no_role_reaches_a_group_or_subscription() -> None:
-    """Each assignment is for one resource, or for a queue or container of one."""
+    """Each assignment is for one resource, or for a queue or container of one, but for the state of operations."""
     assigned = [body for file in every() for body in file.made("Microsoft.Authorization/roleAssignments")]
     assert len(assigned) > len(ROLES)
-    assert [] == [body["name"] for body in assigned if "scope" not in body]
+    wide = [body for body in assigned if "scope" not in body]
+    assert read("modules/operations").made("Microsoft.Authorization/roleAssignments") == wide
+    assert "roles.operations" == read("modules/targets").modules["operations"].given["role"]
     assert {"ServicePrincipal"} == {body["properties"]["principalType"] for body in assigned}
 
 
 def test_each_role_is_assigned_where_it_is_needed() -> None:
     """By role: the resource, queue or container that it opens."""
     scopes = {
-        (file.path.stem, found.group("role")): body["scope"]
+        (file.path.stem, _seeds(body)[2]): body["scope"]
         for file in every()
         for body in file.made("Microsoft.Authorization/roleAssignments")
-        if (found := re.fullmatch(r"guid\([\w:.]+, \w+, (?P<role>[\w.]+)\)", body["name"]))
-        and file.path.stem != "target"
+        if file.path.stem not in ("target", "operations")
     }
 
     assert {
@@ -126,6 +127,53 @@ def test_each_role_is_assigned_where_it_is_needed() -> None:
         ("sender", "roles.blobDataContributor"): "storage::blobs::deadLetters",
         ("storage", "role.value"): "storage",
     } == scopes
+
+
+def test_an_assignment_is_named_after_all_that_cannot_be_changed_in_it() -> None:
+    """Azure refuses to give an assignment another principal, as that of a topic that was made anew."""
+    for file in every():
+        for body in file.made("Microsoft.Authorization/roleAssignments"):
+            scope, principal, role = _seeds(body)
+            assert (f"{body.get('scope', 'subscription()')}.id", body["properties"]["principalId"]) == (
+                scope,
+                principal,
+            )
+            assert role in body["properties"]["roleDefinitionId"]
+
+
+def test_two_apps_over_the_same_vaults_do_not_meet() -> None:
+    """What is made beside a vault or an account has the app in its name, but for the one topic of a vault."""
+    beside = {"targets": "principalId", "events": "app", "../subscriptions": "appId"}
+    for stem, app in beside.items():
+        found = re.findall(r"name: 'rotation-\w+-\$\{uniqueString\((.+)\)\}'", read(f"modules/{stem}").text)
+        assert len(read(f"modules/{stem}").modules) == len(found)
+        assert {app} == {seeds.split(", ")[-1] for seeds in found}
+    (expiry,) = read("modules/subscription").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (expired,) = read("modules/watch").made("Microsoft.EventGrid/systemTopics/eventSubscriptions")
+    (lost,) = read("modules/watch").made("Microsoft.Insights/metricAlerts")
+    assert ("name", "'secret-expired-${app}'") == (expiry["name"], expired["name"])
+    assert lost["name"].endswith("${uniqueString(topic.id)}-${app}'")
+    assert ("app", "split(appId, '/')[8]") == (
+        read("modules/events").modules["queued"].given["name"],
+        read("subscriptions").modules["direct"].given["name"],
+    )
+    assert "names.app" == read("main").modules["events"].given["app"] == read("main").modules["host"].given["name"]
+
+
+def test_roles_are_named_after_the_app() -> None:
+    """The names of custom roles are unique in a tenant, and what an environment is called is not."""
+    roles = read("modules/roles")
+    assert all("(${token})'" in entry["roleName"] for entry in roles.variables["definitions"])
+    (made,) = roles.made("Microsoft.Authorization/roleDefinitions")
+    assert "guid(subscription().id, token, definition.kind)" == made["name"]
+    assert "toLower(uniqueString(subscription().id, environmentName, location))" == read("main").variables["token"]
+
+
+def test_the_group_is_spelled_out() -> None:
+    """Ids are taken apart at their slashes; of a group's own id there are two spellings about."""
+    main = read("main")
+    assert "'${subscription().id}/resourceGroups/${groupName}'" == main.variables["groupId"]
+    assert not re.search(r"\bgroup\.id\b", main.text)
 
 
 def test_each_target_is_given_the_role_of_its_kind() -> None:
@@ -148,6 +196,15 @@ def test_each_target_is_given_the_role_of_its_kind() -> None:
         "pubSub": "SignalRService/webPubSub",
     }.items():
         assert re.search(rf"resource {symbol} 'Microsoft\.{kind}@[\d-]+' existing = {{\n  name: name\n}}", text)
+
+
+def test_operations_are_read_where_there_is_a_service_that_has_some() -> None:
+    """Once in each subscription, however many services it has, and nowhere else."""
+    targets = read("modules/targets")
+    assert "filter(ids, id => toLower(split(id, '/')[7]) == 'webpubsub')" == targets.variables["services"]
+    assert "union(map(services, id => toLower(split(id, '/')[2])), [])" == targets.variables["subscriptionIds"]
+    assert "for id in subscriptionIds: {\n    name: 'rotation-operations-" in targets.text
+    assert "scope: subscription(id)" in targets.text
 
 
 def test_topics_write_into_the_queue_only_where_events_go_through_it() -> None:
@@ -237,7 +294,7 @@ def test_the_private_network_has_a_name_and_an_endpoint_for_each_service() -> No
     app, endpoints = made["properties"]["subnets"]
     assert ("app", "endpoints") == (app["name"], endpoints["name"])
     assert "Microsoft.App/environments" == app["properties"]["delegations"][0]["properties"]["serviceName"]
-    assert "extensionResourceId(group.id, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')" in (
+    assert "extensionResourceId(groupId, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')" in (
         read("main").text
     )
 
@@ -283,7 +340,8 @@ def test_the_app_is_what_was_asked_for() -> None:
     assert {"name": "FC1", "tier": "FlexConsumption"} == plan["sku"]
     assert "'3.13'" == read("main").parameters["pythonVersion"]
     assert "UserAssigned" == app["identity"]["type"]
-    assert (True, "1.2") == (app["properties"]["httpsOnly"], app["properties"]["siteConfig"]["minTlsVersion"])
+    assert app["properties"]["httpsOnly"] is True
+    assert {"minTlsVersion": "1.2", "scmMinTlsVersion": "1.2"}.items() <= app["properties"]["siteConfig"].items()
     storage = app["properties"]["functionAppConfig"]["deployment"]["storage"]
     assert "UserAssignedIdentity" == storage["authentication"]["type"]
 
@@ -342,6 +400,13 @@ def _parameters(path: Path) -> tuple[set[str], set[str]]:
         return {name for name, entry in declared.items() if "defaultValue" not in entry}, {*declared}
     parameters = File(path).parameters
     return {name for name, default in parameters.items() if default is None}, {*parameters}
+
+
+def _seeds(assignment: dict[str, Any]) -> list[str]:
+    """What the name of an assignment is made from."""
+    found = re.fullmatch(r"guid\((.+)\)", assignment["name"])
+    assert found, assignment["name"]
+    return found[1].split(", ")
 
 
 def _id_of(expression: str) -> str:

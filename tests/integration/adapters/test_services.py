@@ -21,6 +21,11 @@ from tests.seeing import regenerates
 
 SERVICES = ("Blob", "Queue", "Table", "File")
 OPERATION = "/operationStatuses/"
+STATUS_RIGHTS = {
+    False: "Microsoft.SignalRService/webPubSub/operationStatuses/read",
+    True: "Microsoft.SignalRService/locations/operationStatuses/webpubsub/read",
+}
+"""The right to see how an operation goes: at the account, and at its location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ async def test_an_operation_that_takes_too_long_is_left_to_the_next_pass(
 async def test_without_the_operations_status_the_keys_tell(
     simulator: ControlClient, webpubsub: Service, fault: dict[str, Any]
 ) -> None:
-    """The status is not at the account but at the subscription, where our identity may have no rights."""
+    """Whatever is wrong with it: the operation goes on, and its key is neither given up nor regenerated again."""
     simulator.behave(operation_seconds=0.1)
     before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
     simulator.fault(path=OPERATION, **fault)
@@ -235,6 +240,26 @@ async def test_without_the_operations_status_the_keys_tell(
     assert new.fingerprint == simulator.account(webpubsub.account.name)["slots"]["Secondary"]["fingerprint"]
     assert new != before
     assert 1 == regenerates(simulator)
+
+
+@pytest.mark.parametrize("located", [False, True], ids=["at the account", "below the subscription"])
+@pytest.mark.parametrize("denied", [False, True], ids=["allowed", "denied"])
+async def test_an_operation_is_followed_to_wherever_it_is_told(
+    simulator: ControlClient, webpubsub: Service, *, located: bool, denied: bool
+) -> None:
+    """With the right for that place it is followed to its end; without it one refusal is enough, and the keys tell."""
+    simulator.behave(operation_seconds=0.2, operations_located=located)
+    if denied:
+        simulator.deny(STATUS_RIGHTS[located])
+    description = await webpubsub.provider.describe(webpubsub.account)
+    before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
+    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+    looks = [entry for entry in simulator.journal() if OPERATION in entry["path"]]
+
+    assert Probe.ACCEPTED is await webpubsub.provider.probe(description, new)
+    assert {located} == {"/locations/" in entry["path"] for entry in looks}
+    assert {403 if denied else 200} == {entry["status"] for entry in looks}
+    assert denied is (1 == len(looks))
 
 
 async def test_an_operation_that_fails_is_not_waited_for(simulator: ControlClient, webpubsub: Service) -> None:
