@@ -18,6 +18,7 @@ import aiohttp
 from rotation.clock import SystemClock
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.lease import InProcessLeases
+from rotation.cloud.pace import Paces
 from rotation.cloud.vault import KeyVault
 from rotation.fleet import Fleet
 from rotation.ports import Tools
@@ -187,7 +188,7 @@ class Machine:
         return await fleet.rotate(survey, groups, visit.request)
 
     def _process(self, ahead: timedelta) -> Tools:
-        connection = replace(self.connection, clock=_Clock(ahead))
+        connection = replace(self.connection, clock=_Clock(ahead), paces=Paces())
         return Tools(
             vaults={name: KeyVault(name, url, connection) for name, url in self.settings.vaults.items()},
             providers=all_providers(connection, self.settings.own_storage),
