@@ -204,6 +204,20 @@ GUARDS: tuple[Guard, ...] = (
         "tests/proof/orders/test_order_stories.py",
     ),
     Guard(
+        "a key is tried before somebody is enrolled with it",
+        "rotation/enroll.py",
+        "        if holds != slot:\n",
+        "        if False:\n",
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "who joins does not overtake a key that waits",
+        "rotation/enroll.py",
+        "state=replace(_waiting(seen.facts), ",
+        "state=replace(State(), ",
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
         "the rest of a value survives a new key",
         "rotation/act.py",
         "if current.value is not None and recognise(current.value).format is member.terms.format:",
