@@ -266,13 +266,21 @@ class Judge:
         assert timedelta(seconds=-1) <= late <= DRAFTING, f"S3: {name} expires at another time than its tag says"
         if now["accepted"]:
             self._broken.discard(ref)
-        others = {row["key"] for other, row in self.publications(now["account"]).items() if other != ref}
-        if key not in {replaced, *others}:
+        rows = [row for other, row in self.publications(now["account"]).items() if other != ref]
+        others = {row["key"] for row in rows}
+        if key not in {replaced, *others} and not self._pointed_at(
+            now, [*rows, before] if before and managed else rows
+        ):
             deeds.brought.add(key)
             assert key not in self._compromised, f"a compromised key was published in {name}"
         self._left.pop(key, None)
         if replaced is not None and replaced not in {key, *others} and not self._ends_soon(now["account"], replaced):
             self._left[replaced] = now["created"]
+
+    def _pointed_at(self, now: Row, rows: Iterable[Row]) -> bool:
+        """Whether a slot was published because people tagged a secret with it whose own key they had ended."""
+        lost = [row for row in rows if row["key"] not in self.live[now["account"]].values()]
+        return now["slot"] in {row["tags"]["active-slot"] for row in lost}
 
     def _ends_soon(self, account: str, key: str) -> bool:
         """Whether an emergency has noted the end of a slot's key, which spares nobody who held it by hand and joins."""
