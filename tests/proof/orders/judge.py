@@ -254,11 +254,13 @@ class Judge:
 
     def _published(self, ref: Ref, before: Row | None, now: Row, deeds: Deeds) -> None:
         """The engine wrote a version, of a new secret perhaps."""
-        name, key = "/".join(ref), now["key"]
-        managed = before is not None and before["account"] is not None
-        replaced = before["key"] if before and managed else self._kept.pop(ref, None)
+        name, account, key = "/".join(ref), now["account"], now["key"]
+        managed = before if before is not None and before["account"] else None
+        replaced = managed["key"] if managed else self._kept.pop(ref, None)
+        others = [row for other, row in self.publications(account).items() if other != ref]
+        published = {row["key"] for row in others}
         assert now["enabled"]
-        assert not managed or replaced != key, f"S3: {name} was written twice"
+        assert managed is None or replaced != key, f"S3: {name} was written twice"
         assert now["accepted"] or key in {replaced, *self._killed}, f"S1: a dead key was published in {name}"
         assert now["slot"] in (None, now["tags"]["active-slot"]), f"S3: the slot tag of {name} is wrong"
         validity = timedelta(days=int(now["tags"]["validity-days"]))
@@ -266,15 +268,12 @@ class Judge:
         assert timedelta(seconds=-1) <= late <= DRAFTING, f"S3: {name} expires at another time than its tag says"
         if now["accepted"]:
             self._broken.discard(ref)
-        rows = [row for other, row in self.publications(now["account"]).items() if other != ref]
-        others = {row["key"] for row in rows}
-        if key not in {replaced, *others} and not self._pointed_at(
-            now, [*rows, before] if before and managed else rows
-        ):
+        if key not in {replaced, *published} and not self._pointed_at(now, [managed, *others] if managed else others):
             deeds.brought.add(key)
             assert key not in self._compromised, f"a compromised key was published in {name}"
         self._left.pop(key, None)
-        if replaced is not None and replaced not in {key, *others} and not self._ends_soon(now["account"], replaced):
+        joins = managed is None and replaced in self._ending(account)
+        if replaced is not None and replaced not in {key, *published} and not joins:
             self._left[replaced] = now["created"]
 
     def _pointed_at(self, now: Row, rows: Iterable[Row]) -> bool:
@@ -282,12 +281,12 @@ class Judge:
         lost = [row for row in rows if row["key"] not in self.live[now["account"]].values()]
         return now["slot"] in {row["tags"]["active-slot"] for row in lost}
 
-    def _ends_soon(self, account: str, key: str) -> bool:
-        """Whether an emergency has noted the end of a slot's key, which spares nobody who held it by hand and joins."""
+    def _ending(self, account: str) -> set[str]:
+        """Keys in slots whose end an emergency has noted: nobody is spared who held one by hand and joins."""
         rows = self.publications(account).values()
         notes = [dict(re.findall("([^=;]+)=([^;]+)", row["tags"].get("rotation-state", ""))) for row in rows]
-        ending = {n["retire-slot"] for n in notes if n.get("trigger") == "emergency" and "retire-at" in n}
-        return key in {self.live[account][slot] for slot in ending}
+        slots = {n.get("retire-slot") for n in notes if n.get("trigger") == "emergency" and "retire-at" in n}
+        return {key for slot, key in self.live[account].items() if slot in slots}
 
     @staticmethod
     def _foreign(row: Row) -> tuple[str | None, dict[str, str]]:

@@ -179,6 +179,7 @@ class EveryOrder(RuleBasedStateMachine):
         if reply.status in (200, 202) and "already-done" not in reasons:
             self.declared |= meant
             self.judge.declare(meant, deeds)
+            self.stage.tally["declared compromised"] += len(meant)
         if reply.status == 200 and not self.accidents:
             self.last = job
         if reply.status == 200 and role == "idle" and "already-done" not in reasons:
