@@ -152,8 +152,9 @@ class Crew:
                 self._tally[f"enroll {failure.code}"] += 1
             else:
                 self._told.append(json.dumps(outcome.to_json()))
-                assert outcome.verdict is not None
-                self._tally[f"enroll {outcome.verdict.reason}"] += 1
+                for said in outcome.steps or (outcome.verdict,):
+                    assert said is not None
+                    self._tally[f"enroll {said.reason}"] += 1
 
         return enrolling
 

@@ -56,7 +56,7 @@ points = st.builds(
 )
 members = st.integers(0, len(SECRETS) - 1)
 slots = st.integers(0, 1)
-jobs = st.sampled_from([*INSISTING, "look", "rotate", "idle", "enroll", *INSISTING])
+jobs = st.sampled_from([*INSISTING, "look", "rotate", "idle", "enroll", "enroll", *INSISTING])
 
 
 class EveryOrder(RuleBasedStateMachine):
@@ -330,11 +330,12 @@ class EveryOrder(RuleBasedStateMachine):
 
     @rule(member=members, holds=st.sampled_from([None, None, 0, 1, "no key"]), worker=slots)
     def enrolled_by_the_engine(self, member: int, holds: int | str | None, worker: int) -> None:
-        """Somebody has a secret put under rotation: a new one, one with a key that was put there by hand, or any."""
-        ref = SECRETS[member]
+        """Somebody has a secret put under rotation: a new one, one with a key put there by hand, or in the end any."""
+        new = [ref for ref in SECRETS if ref not in self.judge.current]
+        ref = (new or SECRETS)[member % len(new or SECRETS)]
         self.step("enrolled_by_the_engine")
-        if holds is not None and ref not in self.judge.current:
-            self.put_by_hand(ref, member, holds)
+        if new and holds is not None:
+            self.put_by_hand(ref, holds)
         self.does(self.crew.enrolment(ref, self.account), worker)
 
     @rule(member=members)
@@ -446,12 +447,12 @@ class EveryOrder(RuleBasedStateMachine):
         self.control.change_secret(*ref, **told)
         self.judge.people_acted()
 
-    def put_by_hand(self, ref: Ref, member: int, holds: int | str) -> None:
+    def put_by_hand(self, ref: Ref, holds: int | str) -> None:
         """Somebody puts a key, or something else, into a secret that is not under rotation."""
         told = {"name": ref[1], "content_type": "text/x-test", "tags": {"owner": "team-one"}}
         if isinstance(holds, int):
             slot = SLOTS[self.service][holds]
-            told |= {"account": self.account, "slot": slot, "format": FORMATS[self.service][member]}
+            told |= {"account": self.account, "slot": slot, "format": FORMATS[self.service][SECRETS.index(ref)]}
             self.judge.keep(ref, slot, self.account)
         self.clock.passes(A_PERSON)
         self.control.add_secret(ref[0], **told)
