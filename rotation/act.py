@@ -268,8 +268,7 @@ class Hands:
         written = tags.write(current.tags, change(member, terms))
         if written == current.tags:
             return
-        self._lease.ensure()
-        await self._tools.vaults[member.ref.vault].amend(member.ref.name, current.version or "", written)
+        await self._tools.vaults[member.ref.vault].amend(current, written, self._lease)
         self._note_write(current)
 
     def _note_write(self, before: Secret) -> None:

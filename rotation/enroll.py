@@ -4,14 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotation import policy, tags
-from rotation.errors import BadInput, ChangedMeanwhile, NotFound, Refused
+from rotation.errors import BadInput, ChangedMeanwhile, NotFound, NotYetTrue, Refused
 from rotation.fleet import Survey
 from rotation.formats import recognise, rekey
 from rotation.model import (
     AccountId,
     Action,
+    Facts,
     Format,
     Group,
+    ProbeMode,
     Reason,
     Request,
     Secret,
@@ -24,7 +26,7 @@ from rotation.model import (
     Verdict,
 )
 from rotation.observe import Observation, Observer, glance
-from rotation.ports import Draft, Lease, Provider, Tools
+from rotation.ports import Draft, Lease, Probe, Provider, Tools
 from rotation.report import Outcome, Step
 
 DEFAULT_VALIDITY = timedelta(days=90)
@@ -92,7 +94,7 @@ class _Enrolment:
             active=slot,
             validity=validity or (seen.facts.latest.terms.validity if members else DEFAULT_VALIDITY),
             format=form,
-            state=State(rotated_at=now, trigger=Trigger.OPERATOR),
+            state=replace(_waiting(seen.facts), rotated_at=now, trigger=Trigger.OPERATOR),
         )
         draft = Draft(
             value=self._value(found, seen, slot, form),
@@ -102,6 +104,8 @@ class _Enrolment:
             replaces=found,
         )
         self._refuse_what_could_not_rotate(draft)
+        if holds != slot:
+            await self._refuse_what_does_not_work_yet(seen, slot)
         verdict = Verdict(Action.PUBLISH, Reason.ENROLLED, self._because(found, holds, slot), slot, (self._ref,))
         if dry_run:
             return self._outcome(verdict)
@@ -176,6 +180,16 @@ class _Enrolment:
         if verdict.action is Action.REFUSE:
             raise Refused(verdict.because)
 
+    async def _refuse_what_does_not_work_yet(self, seen: Observation, slot: Slot) -> None:
+        """Whoever reads the secret would be given a key that was made a moment ago and is not accepted."""
+        if self._tools.limits.probe is ProbeMode.OFF:
+            return
+        if await self._provider.probe(seen.description, seen.keys[slot]) is Probe.REFUSED:
+            raise NotYetTrue(
+                f"{self._group.account.name}: the key of {slot} is not accepted yet; "
+                f"enroll {self._ref} again in a few minutes"
+            )
+
     def _judge(self, secret: Secret) -> Verdict:
         group = replace(self._group, secrets=(*self._group.secrets, secret))
         return policy.judge(glance(group, Request(Trigger.OPERATOR), self._tools), self._tools.clock.now())
@@ -190,6 +204,12 @@ class _Enrolment:
     def _outcome(self, verdict: Verdict, *steps: Step) -> Outcome:
         secrets = (*(s.ref for s in self._group.secrets if s.ref != self._ref), self._ref)
         return Outcome(str(self._group.account), secrets, verdict, steps, trigger=Trigger.OPERATOR)
+
+
+def _waiting(facts: Facts) -> State:
+    """What is noted of a key that waits to be accepted; who joined without it would seem to have overtaken it."""
+    noted = next((p.terms.state for p in facts.publications if policy.staged_slot(facts, p)), State())
+    return State(staged_slot=noted.staged_slot, staged_at=noted.staged_at, staged_grace=noted.staged_grace)
 
 
 _CONTENT_TYPES = {Format.JSON: "application/json"}

@@ -51,8 +51,8 @@ class Vault(Protocol):
     async def publish(self, name: str, draft: Draft, lease: "Lease") -> Secret:
         """Write a new version in one call; a lost answer is settled by reading back, so at most one is written."""
 
-    async def amend(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Replace all tags of one version, leaving its value alone."""
+    async def amend(self, current: Secret, tags: Mapping[str, str], lease: "Lease") -> None:
+        """Replace all tags of the current version and nothing else; a lost answer is settled by reading back."""
 
 
 @dataclass(frozen=True, slots=True)

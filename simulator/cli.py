@@ -42,27 +42,37 @@ EstateOption = Annotated[
         "--estate", help="Estate file (JSON); a small one is made up without it.", dir_okay=False, exists=True
     ),
 ]
+KeysOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys-file",
+        envvar="SIMULATOR_KEYS_FILE",
+        help="Where to add every key that there was when the simulator stops, to search what was said for them.",
+    ),
+]
 
 
 @app.command()
 def serve(
     estate: EstateOption = None,
+    keys_file: KeysOption = None,
     env_file: Annotated[
         Path | None, typer.Option(help="Where to write the client's environment once the simulator is ready.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=HIGHEST_PORT, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
 ) -> None:
     """Simulate until interrupted."""
-    asyncio.run(_serve(_world(estate), env_file, port))
+    asyncio.run(_serve(_world(estate), env_file, keys_file, port))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
     command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
     estate: EstateOption = None,
+    keys_file: KeysOption = None,
 ) -> None:
     """Run a command against a simulator of its own, and exit with its code."""
-    raise typer.Exit(asyncio.run(_run(_world(estate), command)))
+    raise typer.Exit(asyncio.run(_run(_world(estate), keys_file, command)))
 
 
 def main() -> int:
@@ -77,12 +87,12 @@ def main() -> int:
     return int(code or 0)
 
 
-async def _serve(world: World, env_file: Path | None, port: int) -> None:
+async def _serve(world: World, env_file: Path | None, keys_file: Path | None, port: int) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with _running(world, port) as variables:
+    async with _running(world, keys_file, port) as variables:
         if env_file:
             _write(env_file, variables)
         print(f"simulator ready at {variables['SIMULATOR_URL']}", flush=True)  # noqa: T201  # the ready line
@@ -96,8 +106,13 @@ def _write(env_file: Path, variables: dict[str, str]) -> None:
         raise TyperException(f"cannot write {env_file}: {error.strerror}") from error
 
 
-async def _run(world: World, command: list[str]) -> int:
-    async with _running(world, 0) as variables:
+def _add(file: Path, keys: list[str]) -> None:
+    with file.open("a") as lines:
+        lines.writelines(f"{key}\n" for key in keys)
+
+
+async def _run(world: World, keys_file: Path | None, command: list[str]) -> int:
+    async with _running(world, keys_file, 0) as variables:
         try:
             process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **variables})
         except OSError as error:
@@ -112,11 +127,12 @@ async def _run(world: World, command: list[str]) -> int:
 
 
 @asynccontextmanager
-async def _running(world: World, port: int) -> AsyncIterator[dict[str, str]]:
+async def _running(world: World, keys_file: Path | None, port: int) -> AsyncIterator[dict[str, str]]:
     """A listening simulator; yields the environment of its clients."""
     issuer, authority = Issuer(), Authority()
     azure = Azure(world, issuer)
-    server = Server(azure, Control(azure), authority)
+    control = Control(azure)
+    server = Server(azure, control, authority)
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         ca = Path(folder) / "ca.pem"
         authority.write(ca)
@@ -128,6 +144,8 @@ async def _running(world: World, port: int) -> AsyncIterator[dict[str, str]]:
             yield environment(world, issuer, f"http://127.0.0.1:{taken}", ca)
         finally:
             await server.stop()
+            if keys_file:
+                _add(keys_file, control.keys())
 
 
 def _world(path: Path | None) -> World:

@@ -54,6 +54,10 @@ class Control:
     def _world(self) -> World:
         return self._azure.world
 
+    def keys(self) -> list[str]:
+        """Every key that ever existed, also in the estates before."""
+        return [*self._former_keys, *_keys_of(self._world)]
+
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one plain HTTP request."""
         if request.raw_path.startswith("http://"):
@@ -86,7 +90,7 @@ class Control:
             case (_, "denials"):
                 return self._denials(request.method, told)
             case ("GET", "keys"):
-                return self._keys()
+                return self.keys()
             case ("GET", "verdict"):
                 return verdict(self._world)
             case ("GET", "history"):
@@ -136,9 +140,6 @@ class Control:
         elif method == "DELETE":
             world.denials.clear()
         return [asdict(denial) for denial in world.denials]
-
-    def _keys(self) -> list[str]:
-        return [*self._former_keys, *_keys_of(self._world)]
 
     def _reset(self, told: object) -> dict[str, Any]:
         try:

@@ -1,6 +1,7 @@
 """A simulator in a process of its own, for tests and the demo."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,16 +28,23 @@ class Running:
 
 
 @contextmanager
-def simulator(estate: dict[str, Any] | None = None) -> Iterator[Running]:
-    """Start a simulator and stop it afterwards; raises RuntimeError when it does not get ready."""
+def simulator(
+    estate: dict[str, Any] | None = None, *, program: str = "simulator", **environment: str
+) -> Iterator[Running]:
+    """Start a simulator and stop it afterwards; raises RuntimeError when it does not get ready.
+
+    `program` is the module to run, and `environment` what it is told beside the environment of this process.
+    """
     with tempfile.TemporaryDirectory(prefix="simulator-run-") as folder:
         env_file = Path(folder) / "env"
-        command = [sys.executable, "-m", "simulator", "serve", "--env-file", str(env_file)]
+        command = [sys.executable, "-m", program, "serve", "--env-file", str(env_file)]
         if estate is not None:
             (Path(folder) / "estate.json").write_text(json.dumps(estate))
             command += ["--estate", str(Path(folder) / "estate.json")]
         root = Path(__file__).resolve().parent.parent
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=root) as process:  # noqa: S603  # our own program
+        with subprocess.Popen(  # noqa: S603  # our own program
+            command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, cwd=root
+        ) as process:
             try:
                 _wait_until_ready(process, env_file)
                 env = dict(line.split("=", 1) for line in env_file.read_text().splitlines())

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ OURS = ("ROTATION_", "AZURE_", "AzureWebJobsStorage", "IDENTITY_", "MSI_", "OTEL
 """How variables begin that would lead tests to a real Azure, or to somebody's collector."""
 
 _RUNNING = pytest.StashKey[Running]()
+_KEYS = pytest.StashKey[Path]()
 _PRINTED = pytest.StashKey[list[str]]()
 
 
@@ -34,6 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Listener(config.stash[_PRINTED]))
     held = ExitStack()
     config.add_cleanup(held.close)
+    # Not among the files of the tests, which are searched for keys.
+    config.stash[_KEYS] = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="keys-"))) / "keys"
+    os.environ["SIMULATOR_KEYS_FILE"] = str(config.stash[_KEYS])
     config.stash[_RUNNING] = held.enter_context(running_simulator())
     os.environ.update(config.stash[_RUNNING].env)
 
@@ -78,6 +84,18 @@ def simulator(pytestconfig: pytest.Config) -> ControlClient:
     control = pytestconfig.stash[_RUNNING].control
     control.reset()
     return control
+
+
+@pytest.fixture
+def keys(pytestconfig: pytest.Config) -> Callable[[], list[str]]:
+    """Every key that this simulator ever made, and every other one that a test or a program has started and stopped."""
+    file = pytestconfig.stash[_KEYS]
+    control = pytestconfig.stash[_RUNNING].control
+
+    def every() -> list[str]:
+        return [*control.keys(), *(file.read_text().splitlines() if file.exists() else ())]
+
+    return every
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Key Vault behind the `Vault` port."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
@@ -16,9 +18,10 @@ _PAGE = 25
 """The most that Key Vault puts on a page."""
 
 _WAITS = (1.0, 2.0, 5.0, 10.0)
-"""Seconds after each failed attempt to publish, unless the service says how long."""
+"""Seconds after each failed attempt to write, unless the service says how long."""
 
-_IDEMPOTENT = ("GET", "PATCH")
+_ONCE: Mapping[str, Any] = {"retry_total": 0, "once": True}
+"""Options of a call that is sent once: the SDK would repeat it without a lease, over whatever was written since."""
 
 
 class KeyVault:
@@ -49,26 +52,32 @@ class KeyVault:
             raise
 
     async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
-        """Write a new version in one call; a lost answer is settled by reading back.
+        """Write a new version in one call; a lost answer is settled by reading back."""
+        look = partial(self._find, name, (draft.value, draft.tags), draft.replaces)
+        return await self._settled(partial(self._set, name, draft), look, lease)
 
-        The SDK would repeat the call by itself and leave a version for each repetition.
+    async def amend(self, current: Secret, tags: Mapping[str, str], lease: Lease) -> None:
+        """Replace all tags of the current version and nothing else; a lost answer is settled by reading back."""
+        look = partial(self._find, current.ref.name, (current.value, tags), current)
+        await self._settled(partial(self._set_tags, current, tags), look, lease)
+
+    async def _settled(
+        self, attempt: Callable[[], Awaitable[Secret]], look: Callable[[], Awaitable[Secret | None]], lease: Lease
+    ) -> Secret:
+        """Attempt a write until it is known to be done.
+
         Before each attempt the lease must hold, and before a further one the secret must be as it was.
         """
         for wait in _WAITS:
             lease.ensure()
             try:
-                return await self._set(name, draft)
+                return await attempt()
             except Transient as lost:
                 failure = lost
             await self._clock.sleep(_pause(failure, wait))
-            if written := await self._find(name, draft):
+            if written := await look():
                 return written
         raise failure
-
-    async def amend(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Replace all tags of one version, leaving its value alone."""
-        with translated(f"change the tags of {self.name}/{name}"):
-            await self._client.update_secret_properties(name, version, tags=dict(tags), retry_on_methods=_IDEMPOTENT)
 
     async def _set(self, name: str, draft: Draft) -> Secret:
         with translated(f"publish to {self.name}/{name}"):
@@ -80,20 +89,31 @@ class KeyVault:
                     content_type=draft.content_type,
                     expires_on=draft.expires,
                     enabled=True,
-                    retry_total=0,
-                    once=True,
+                    **_ONCE,
                 )
             )
 
-    async def _find(self, name: str, draft: Draft) -> Secret | None:
-        """The current version, if it is what the draft says; raises ChangedMeanwhile if somebody else wrote it."""
+    async def _set_tags(self, current: Secret, tags: Mapping[str, str]) -> Secret:
+        name = current.ref.name
+        with translated(f"change the tags of {self.name}/{name}"):
+            return self._secret(
+                await self._client.update_secret_properties(name, current.version, tags=dict(tags), **_ONCE)
+            )
+
+    async def _find(
+        self, name: str, written: tuple[Sensitive | None, Mapping[str, str]], replaces: Secret | None
+    ) -> Secret | None:
+        """The current version, if it has this value and these tags.
+
+        Raises ChangedMeanwhile if it has not, and is not what was to be replaced either.
+        """
         try:
             current = await self.read(name)
-        except NotFound:
-            return None
-        if (current.value, current.tags) == (draft.value, draft.tags):
+        except (NotFound, SecretDeleted):
+            current = None
+        if current and (current.value, current.tags) == written:
             return current
-        if _state(current) != _state(draft.replaces):
+        if _state(current) != _state(replaces):
             raise ChangedMeanwhile(
                 f"{self.name}/{name} was changed by somebody else during the pass; the next pass looks again"
             )
@@ -129,7 +149,7 @@ class KeyVault:
 
 
 def _state(secret: Secret | None) -> tuple[object, ...] | None:
-    """What a new version is made from; a change of tags makes no version."""
+    """What a write is made from; a change of tags makes no version."""
     return (secret.version, secret.tags, secret.content_type) if secret else None
 
 

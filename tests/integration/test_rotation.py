@@ -226,11 +226,7 @@ async def test_a_tag_edited_during_the_grace_does_not_save_the_leaked_key(simula
     leaked = fingerprints(simulator, "storage")[0]
     async with bench(estate) as work:
         await work.rotate(Request(Trigger.OPERATOR, compromised=Role.ACTIVE, grace=timedelta(minutes=15)))
-        (secret,) = (await work.survey()).groups[0].secrets
-        current = await work.tools.vaults["kv-one"].read(secret.ref.name)
-        await work.tools.vaults["kv-one"].amend(
-            secret.ref.name, current.version or "", {**current.tags, "active-slot": "key1"}
-        )
+        simulator.change_secret("kv-one", "secret-0", tags={"active-slot": "key1"})
         corrected = only(await work.rotate())
         work.clock.ahead = timedelta(minutes=16)
         swept = only(await work.rotate())
@@ -490,7 +486,7 @@ async def test_tags_changed_while_a_key_is_made_are_respected(simulator: Control
         while not regenerates(simulator):  # noqa: ASYNC110  # what is awaited happens in another process
             await asyncio.sleep(0.05)
         paused = {**before.tags, "rotation-policy": f"{before.tags['rotation-policy']};paused=true"}
-        await vault.amend("secret-0", before.version or "", paused)
+        simulator.change_secret("kv-one", "secret-0", tags=paused)
         (outcome,) = (await passing).outcomes
         after = await vault.read("secret-0")
 

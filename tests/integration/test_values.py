@@ -83,9 +83,7 @@ async def test_a_secret_that_was_given_to_another_account_since_it_was_listed_is
     simulator.reset(estate)
     async with bench(estate) as work:
         survey = await work.survey()
-        vault = work.tools.vaults["kv-one"]
-        before = await vault.read("secret-0")
-        await vault.amend("secret-0", before.version or "", {**before.tags, "resource-id": STRANGER})
+        simulator.change_secret("kv-one", "secret-0", tags={"resource-id": STRANGER})
         simulator.clear_journal()
         outcome = only(await work.fleet.rotate(survey, survey.groups, MINE))
 

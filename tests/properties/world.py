@@ -253,10 +253,11 @@ class _Vault:
         self.world.meet("after")
         return written
 
-    async def amend(self, name: str, of: str, raw: Mapping[str, str]) -> None:
-        """Replace the tags of a version."""
+    async def amend(self, current: Secret, raw: Mapping[str, str], lease: Lease) -> None:
+        """Replace the tags of a version; they may be replaced although the answer is lost."""
+        lease.ensure()
         self.world.meet("before")
-        versions = self.world.secrets[SecretRef(self.name, name)]
-        index = next(i for i, secret in enumerate(versions) if secret.version == of)
+        versions = self.world.secrets[current.ref]
+        index = next(i for i, secret in enumerate(versions) if secret.version == current.version)
         versions[index] = replace(versions[index], tags=dict(raw))
         self.world.meet("after")

@@ -20,8 +20,8 @@ from rotation.errors import (
     Throttled,
     Unavailable,
 )
-from rotation.model import Sensitive
-from rotation.ports import Draft
+from rotation.model import Secret, Sensitive
+from rotation.ports import Draft, Lease
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import Hasty, hasty_world
 
@@ -61,6 +61,27 @@ async def versions(vault: KeyVault, name: str) -> int:
 def puts(simulator: ControlClient) -> int:
     """How many times a new version was sent."""
     return sum(entry["method"] == "PUT" for entry in simulator.journal())
+
+
+def patches(simulator: ControlClient) -> int:
+    """How many times tags were sent."""
+    return sum(entry["method"] == "PATCH" for entry in simulator.journal())
+
+
+Write = Callable[[KeyVault, Secret, Lease], Awaitable[None]]
+
+
+async def publishes(vault: KeyVault, old: Secret, lease: Lease) -> None:
+    """A new version."""
+    await vault.publish(old.ref.name, replace(draft("ours"), replaces=old), lease)
+
+
+async def amends(vault: KeyVault, old: Secret, lease: Lease) -> None:
+    """New tags of the version that is there."""
+    await vault.amend(old, {"owner": "team-one", "ours": "yes"}, lease)
+
+
+writes = pytest.mark.parametrize(("write", "method"), [(publishes, "PUT"), (amends, "PATCH")])
 
 
 async def test_a_version_is_written_in_one_call(vault: KeyVault, simulator: ControlClient) -> None:
@@ -186,21 +207,58 @@ class Elsewhere:
         await self._wired.sleep(seconds)
 
 
+@writes
 async def test_what_somebody_else_wrote_between_two_attempts_stays(
-    wired: tuple[KeyVault, Hasty], simulator: ControlClient
+    wired: tuple[KeyVault, Hasty], simulator: ControlClient, write: Write, method: str
 ) -> None:
-    """An attempt that failed is not repeated over a version that is not the one that was to be replaced."""
+    """An attempt that failed is not repeated over a version that is not the one that it was made from."""
     vault, clock = wired
     old = await vault.publish("some-key", draft(), HELD)
-    simulator.fault(method="PUT", when="before", times=1, status=503)
+    simulator.fault(method=method, when="before", times=1, status=503)
     vault._clock = Elsewhere(clock, lambda: vault.publish("some-key", draft("theirs"), HELD))
 
     with pytest.raises(ChangedMeanwhile, match="kv-one/some-key"):
-        await vault.publish("some-key", replace(draft("ours"), replaces=old), HELD)
+        await write(vault, old, HELD)
     assert Sensitive("theirs") == (await vault.read("some-key")).value
 
 
-async def test_no_attempt_is_made_without_the_lease(vault: KeyVault, simulator: ControlClient) -> None:
+@writes
+async def test_tags_that_somebody_edited_between_two_attempts_stay(
+    wired: tuple[KeyVault, Hasty], simulator: ControlClient, write: Write, method: str
+) -> None:
+    """S3: an attempt that failed is not repeated with the tags that were read before it."""
+    vault, clock = wired
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.fault(method=method, when="before", times=1, status=503)
+
+    async def edit() -> None:
+        simulator.change_secret(NAME, "some-key", tags={"owner": "team-two"})
+
+    vault._clock = Elsewhere(clock, edit)
+
+    with pytest.raises(ChangedMeanwhile, match="kv-one/some-key"):
+        await write(vault, old, HELD)
+    assert replace(old, tags={"owner": "team-two"}) == await vault.read("some-key")
+
+
+@writes
+async def test_what_was_deleted_between_two_attempts_is_not_brought_back(
+    wired: tuple[KeyVault, Hasty], simulator: ControlClient, write: Write, method: str
+) -> None:
+    """The next pass lists again and goes on without it, so no person is called for."""
+    vault, clock = wired
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.fault(method=method, when="before", times=1, status=503)
+    vault._clock = Elsewhere(clock, lambda: vault._client.delete_secret("some-key"))
+
+    with pytest.raises(ChangedMeanwhile, match="kv-one/some-key"):
+        await write(vault, old, HELD)
+
+
+@writes
+async def test_no_attempt_is_made_without_the_lease(
+    vault: KeyVault, simulator: ControlClient, write: Write, method: str
+) -> None:
     """A lease that is lost between two attempts ends them."""
 
     class Losing:
@@ -214,20 +272,27 @@ async def test_no_attempt_is_made_without_the_lease(vault: KeyVault, simulator: 
                 raise LeaseLost("the lease was lost")
             self.held = False
 
-    simulator.fault(method="PUT", when="before", status=503)
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.clear_journal()
+    simulator.fault(method=method, when="before", status=503)
 
     with pytest.raises(LeaseLost):
-        await vault.publish("some-key", draft(), Losing())
-    assert 1 == puts(simulator)
+        await write(vault, old, Losing())
+    assert 1 == puts(simulator) + patches(simulator)
 
 
-async def test_it_gives_up_after_four_attempts(vault: KeyVault, simulator: ControlClient) -> None:
+@writes
+async def test_it_gives_up_after_four_attempts(
+    vault: KeyVault, simulator: ControlClient, write: Write, method: str
+) -> None:
     """The queue tries again later; a pass must come to an end."""
-    simulator.fault(method="PUT", status=503)
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.clear_journal()
+    simulator.fault(method=method, status=503)
 
     with pytest.raises(Unavailable, match="kv-one/some-key"):
-        await vault.publish("some-key", draft(), HELD)
-    assert 4 == puts(simulator)
+        await write(vault, old, HELD)
+    assert 4 == puts(simulator) + patches(simulator)
 
 
 async def test_it_waits_as_long_as_it_is_asked_to(wired: tuple[KeyVault, Hasty], simulator: ControlClient) -> None:
@@ -250,30 +315,41 @@ async def test_a_long_wait_is_not_slept_through(vault: KeyVault, simulator: Cont
     assert 1 == len(simulator.journal())
 
 
-async def test_tags_are_replaced_and_nothing_else(vault: KeyVault) -> None:
-    """Amending touches one version: no new one, and value, expiry and content type stay."""
+async def test_tags_are_replaced_and_nothing_else(vault: KeyVault, simulator: ControlClient) -> None:
+    """Amending touches one version, in one call: no new one, and value, expiry and content type stay."""
     written = await vault.publish("some-key", draft(state="old"), HELD)
-    assert written.version
-    await vault.amend("some-key", written.version, {"owner": "team-two"})
-    read = await vault.read("some-key")
+    simulator.clear_journal()
+    await vault.amend(written, {"owner": "team-two"}, HELD)
+    sent = len(simulator.journal())
 
-    assert {"owner": "team-two"} == read.tags
-    assert (written.value, written.expires, written.content_type, written.version) == (
-        read.value,
-        read.expires,
-        read.content_type,
-        read.version,
-    )
+    assert replace(written, tags={"owner": "team-two"}) == await vault.read("some-key")
+    assert 1 == sent
 
 
-async def test_amending_survives_a_throttled_answer(vault: KeyVault, simulator: ControlClient) -> None:
-    """Replacing all tags may be repeated, unlike the SDK's default for a PATCH."""
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_tags_whose_answer_was_lost_are_not_sent_again(
+    vault: KeyVault, simulator: ControlClient, fault: dict[str, Any]
+) -> None:
+    """They were replaced; reading back finds them."""
     written = await vault.publish("some-key", draft(), HELD)
-    assert written.version
-    simulator.fault(method="PATCH", status=429, times=1)
-    await vault.amend("some-key", written.version, {"a": "b"})
+    simulator.fault(method="PATCH", when="after", times=1, **fault)
+    await vault.amend(written, {"a": "b"}, HELD)
 
     assert {"a": "b"} == (await vault.read("some-key")).tags
+    assert 1 == patches(simulator)
+
+
+@pytest.mark.parametrize("fault", LOST, ids=str)
+async def test_tags_that_were_not_replaced_are_sent_again(
+    vault: KeyVault, simulator: ControlClient, fault: dict[str, Any]
+) -> None:
+    """One failure costs one more request."""
+    written = await vault.publish("some-key", draft(), HELD)
+    simulator.fault(method="PATCH", when="before", times=1, **fault)
+    await vault.amend(written, {"a": "b"}, HELD)
+
+    assert {"a": "b"} == (await vault.read("some-key")).tags
+    assert 2 == patches(simulator)
 
 
 async def test_an_unknown_vault_is_not_found(simulator: ControlClient) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from rotation.errors import Transient
+from rotation.enroll import enroll
+from rotation.errors import RotationError, Transient
+from rotation.model import AccountId, SecretRef
 from rotation.replies import Reply
 from tests.proof.orders.judge import Deeds, Judge, Ref
-from tests.proof.orders.stage import Leases, Stage, Worker
+from tests.proof.orders.stage import Leases, Stage, Together, Worker
 
 POINTS: Mapping[str, Mapping[str, str]] = {
     "listing a vault": {"method": "GET", "path": "^/secrets/?$"},
@@ -137,6 +139,25 @@ class Crew:
 
         return ordering
 
+    def enrolment(self, ref: Ref, account: str) -> Job:
+        """Somebody has a secret put under rotation, as the command line does it."""
+
+        async def enrolling(worker: Worker, _: Deeds) -> None:
+            engine = await (await worker.triggers())._engine()
+            identity = AccountId.parse(self._control.account(account)["id"])
+            try:
+                outcome = await enroll(SecretRef(*ref), identity, engine.world.tools, await engine.fleet.survey())
+            except RotationError as failure:
+                self._told.append("".join(traceback.format_exception(failure)))
+                self._tally[f"enroll {failure.code}"] += 1
+            else:
+                self._told.append(json.dumps(outcome.to_json()))
+                for said in outcome.steps or (outcome.verdict,):
+                    assert said is not None
+                    self._tally[f"enroll {said.reason}"] += 1
+
+        return enrolling
+
     # How they are done.
 
     async def does(self, job: Job, worker: int = 0) -> tuple[Deeds, Reply | None]:
@@ -162,6 +183,24 @@ class Crew:
         self._look(deeds)
         self._conclude(deeds)
         return deeds
+
+    async def is_disturbed(self, job: Job, clock: Together, fault: str, meanwhile: Callable[[], None]) -> None:
+        """While a worker waits to repeat a request that a fault has struck, something happens."""
+        deeds = Deeds()
+
+        async def between() -> None:
+            if self._control.hits(fault):
+                clock.meanwhile = None
+                await self._quiet()
+                self._look(deeds)
+                meanwhile()
+
+        clock.meanwhile = between
+        await job(self._workers[0], deeds)
+        clock.meanwhile = None
+        self._control.lift(fault)
+        self._look(deeds)
+        self._conclude(deeds)
 
     async def is_overtaken(  # noqa: PLR0913  # two jobs and what comes between them
         self,

@@ -1,6 +1,7 @@
 """Holds every change in Azure's own history against what is promised, whoever made it and however it came about.
 
-The engine is asked for nothing: what it says is searched for keys, and for whether it claims that all is well.
+The engine is asked for nothing: what it says is searched for keys, and for whether it claims that all is well; that
+claim is on trial, so nothing can stand in for it.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from simulator.client import ControlClient
@@ -20,9 +22,8 @@ Row = Mapping[str, Any]
 OURS = {"resource-id", "active-slot", "validity-days", "rotation-policy", "rotation-state"}
 WELL = {"fresh", "overlap", "retiring", "stale-event", "already-done"}
 """Reasons to leave an account alone that stand behind the question whether the published keys work."""
-REGENERATING = ("rotate: ", "retire: ")
-MOST_STEPS = 2
-"""In how many steps a pass regenerates at most: it retires one key and rotates."""
+MOST_STEPS = 3
+"""How many keys a pass regenerates at most: it retires a key, rotates, and at once retires the key before."""
 DRAFTING = timedelta(hours=1)
 """How long a version may take from being made up to being written, held up on a busy machine; validities are days."""
 REGENERATE = re.compile(r"/([^/]+)/regenerateKeys?$", re.IGNORECASE)
@@ -31,10 +32,14 @@ KEY_LIKE = re.compile(r"[A-Za-z0-9+/%\\]{40}")
 
 @dataclass
 class Deeds:
-    """What a worker did while it worked on one message or order."""
+    """What a worker did while it worked on one message or order: one pass over each account, at most."""
 
-    posts: Counter[str] = field(default_factory=Counter)
-    """Requests to regenerate a key, by account."""
+    posts: list[Row] = field(default_factory=list)
+    """Requests to regenerate a key."""
+    made: Counter[str] = field(default_factory=Counter)
+    """How many keys were regenerated, by account."""
+    brought: set[str] = field(default_factory=set)
+    """Keys that were published while nobody published them."""
     writes: int = 0
     events: list[Row] = field(default_factory=list)
     killed: bool = False
@@ -73,6 +78,10 @@ class Judge:
         """Keys that people made in the portal."""
         self._killed: set[str] = set()
         """Keys that people ended while a pass was under way."""
+        self._kept: dict[Ref, str] = {}
+        """Keys that people keep in secrets which are not under rotation."""
+        self._compromised: set[str] = set()
+        """Keys that were declared compromised, which was accepted."""
         self._broken: set[Ref] = set()
         """Secrets that people broke, until a pass has read them and ended well."""
         self._disturbed: set[str] = set()
@@ -96,6 +105,19 @@ class Judge:
             self._killed.add(before)
             self._disturbed.add(account)
             self._broken |= set(self.publications(account))
+
+    def keep(self, ref: Ref, slot: str, account: str) -> None:
+        """Let somebody keep the key of a slot in a secret that is not under rotation."""
+        self._kept[ref] = self.live[account][slot]
+
+    def declare(self, keys: set[str], deeds: Deeds) -> None:
+        """A declaration that keys are compromised was accepted: who carried it out and all others heed it."""
+        assert set() == keys & deeds.brought, "a compromised key was published"
+        self._compromised |= keys
+
+    def forget(self) -> None:
+        """Take note that people deleted what was noted of an emergency."""
+        self._compromised.clear()
 
     def give_up(self, deeds: Deeds) -> None:
         """Take promises back as it is asked; which keys are meant is what is true when a pass begins to look."""
@@ -136,7 +158,7 @@ class Judge:
         for request in requests:
             regenerated = REGENERATE.search(request["path"]) if request["method"] == "POST" else None
             if regenerated:
-                deeds.posts[regenerated[1]] += 1
+                deeds.posts.append({**request, "account": regenerated[1]})
             deeds.writes += regenerated is not None or request["method"] in ("PUT", "PATCH")
         deeds.events += [event for event in map(json.loads, told) if event["event"] == "rotation.attempt"]
         self._follow(deeds)
@@ -162,18 +184,26 @@ class Judge:
             assert [] == leaked(text, self._control.keys()), "S6: a key was told"
 
     def _mended(self, deeds: Deeds) -> None:
+        """Whoever says that all is well with secrets that people broke answers for them from then on.
+
+        What a pass had to mend is not asked here, since people may forbid it: that is asked when the estate is at rest.
+        """
         for event in deeds.events:
             account = event["account"].rpartition("/")[2]
             if event["status"] in ("left", "changed") and event["reason"] in WELL and account not in self._disturbed:
                 self._broken -= {tuple(ref.split("/")) for ref in event["secrets"]}
 
-    def _once(self, deeds: Deeds) -> None:
-        """Each step sends one request to regenerate; who was killed in a step cannot say which steps went before it."""
-        for account, posts in deeds.posts.items():
-            attempts = deeds.attempts(account)
-            steps = [step for event in attempts for step in event.get("steps", ()) if step.startswith(REGENERATING)]
-            most = MOST_STEPS if deeds.killed else len(steps) + any("error" in event for event in attempts)
-            assert posts <= most, "S5: a regenerate was sent again"
+    @staticmethod
+    def _once(deeds: Deeds) -> None:
+        """A pass sends few requests to regenerate, and none after one that had no effect.
+
+        Which of two had an effect that were both not answered well is not known: the journal has no bodies.
+        """
+        for account in {post["account"] for post in deeds.posts}:
+            statuses = [post["status"] for post in deeds.posts if post["account"] == account]
+            lost = deeds.killed or statuses[-1] not in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+            assert len(statuses) <= MOST_STEPS, "S5: too many regenerates"
+            assert deeds.made[account] >= len(statuses) - lost, "S5: a regenerate was sent again"
 
     def _closed(self) -> set[Ref]:
         """The publications that do not open their account, as the simulator judges."""
@@ -195,6 +225,7 @@ class Judge:
     def _key_changed(self, change: Row, deeds: Deeds | None) -> None:
         account, slot, ended = change["account"], change["slot"], change["replaced"]
         if deeds is not None and change["key"] not in self._by_people:
+            deeds.made[account] += 1
             holders = [ref for ref, row in self.publications(account).items() if row["key"] == ended]
             assert [] == holders, f"S1: the key in {slot} of {account} was ended while it was published"
             if ended in self._left and ended not in self._given_up:
@@ -209,29 +240,53 @@ class Judge:
         versions = self.versions.setdefault(ref, [])
         if change["version"] not in versions:
             versions.append(change["version"])
-        if deeds is None or before is None:
+        if deeds is None:
             return
         name = "/".join(ref)
-        assert self._foreign(before) == self._foreign(change), f"S3: what is not ours changed on {name}"
-        if change["version"] == before["version"]:
+        if before is not None:
+            assert self._foreign(before) == self._foreign(change), f"S3: what is not ours changed on {name}"
+        if before is not None and change["version"] == before["version"]:
             kept = ("enabled", "expires", "deleted")
             assert [before[field] for field in kept] == [change[field] for field in kept], f"S3: {name}"
             assert change["slot"] in (None, change["tags"]["active-slot"]), f"S3: the slot tag of {name} is wrong"
             return
-        self._published(name, before, change)
+        self._published(ref, before, change, deeds)
 
-    def _published(self, name: str, before: Row, now: Row) -> None:
-        """The engine wrote a version."""
+    def _published(self, ref: Ref, before: Row | None, now: Row, deeds: Deeds) -> None:
+        """The engine wrote a version, of a new secret perhaps."""
+        name, account, key = "/".join(ref), now["account"], now["key"]
+        managed = before if before is not None and before["account"] else None
+        replaced = managed["key"] if managed else self._kept.pop(ref, None)
+        others = [row for other, row in self.publications(account).items() if other != ref]
+        published = {row["key"] for row in others}
         assert now["enabled"]
-        assert before["key"] != now["key"], f"S3: {name} was written twice"
-        assert now["key"] in self._killed or now["accepted"], f"S1: a dead key was published in {name}"
+        assert managed is None or replaced != key, f"S3: {name} was written twice"
+        assert now["accepted"] or key in {replaced, *self._killed}, f"S1: a dead key was published in {name}"
         assert now["slot"] in (None, now["tags"]["active-slot"]), f"S3: the slot tag of {name} is wrong"
         validity = timedelta(days=int(now["tags"]["validity-days"]))
         late = timedelta(seconds=now["created"]) + validity - timedelta(seconds=now["expires"])
         assert timedelta(seconds=-1) <= late <= DRAFTING, f"S3: {name} expires at another time than its tag says"
-        self._left.pop(now["key"], None)
-        if all(row["key"] != before["key"] for row in self.publications(now["account"]).values()):
-            self._left[before["key"]] = now["created"]
+        if now["accepted"]:
+            self._broken.discard(ref)
+        if key not in {replaced, *published} and not self._pointed_at(now, [managed, *others] if managed else others):
+            deeds.brought.add(key)
+            assert key not in self._compromised, f"a compromised key was published in {name}"
+        self._left.pop(key, None)
+        joins = managed is None and replaced in self._ending(account)
+        if replaced is not None and replaced not in {key, *published} and not joins:
+            self._left[replaced] = now["created"]
+
+    def _pointed_at(self, now: Row, rows: Iterable[Row]) -> bool:
+        """Whether a slot was published because people tagged a secret with it whose own key they had ended."""
+        lost = [row for row in rows if row["key"] not in self.live[now["account"]].values()]
+        return now["slot"] in {row["tags"]["active-slot"] for row in lost}
+
+    def _ending(self, account: str) -> set[str]:
+        """Keys in slots whose end an emergency has noted: nobody is spared who held one by hand and joins."""
+        rows = self.publications(account).values()
+        notes = [dict(re.findall("([^=;]+)=([^;]+)", row["tags"].get("rotation-state", ""))) for row in rows]
+        slots = {n.get("retire-slot") for n in notes if n.get("trigger") == "emergency" and "retire-at" in n}
+        return {key for slot, key in self.live[account].items() if slot in slots}
 
     @staticmethod
     def _foreign(row: Row) -> tuple[str | None, dict[str, str]]:

@@ -50,13 +50,14 @@ INSISTING = ("force", "active", "active, at once", "both", "both, at once")
 
 points = st.builds(
     Point,
-    st.sampled_from([*DELICATE, *POINTS, *DELICATE, *DELICATE]),
+    # Few passes note anything, so that they are waited for there the more often.
+    st.sampled_from([*DELICATE, *POINTS, *DELICATE, *DELICATE, *3 * ["noting"]]),
     st.sampled_from([0, 0, 0, 0, 1, 2]),
     st.sampled_from(["before", "after"]),
 )
 members = st.integers(0, len(SECRETS) - 1)
 slots = st.integers(0, 1)
-jobs = st.sampled_from([*INSISTING, "look", "rotate", "idle", *INSISTING])
+jobs = st.sampled_from([*INSISTING, "look", "rotate", "enroll", "idle", "idle", *INSISTING])
 
 
 class EveryOrder(RuleBasedStateMachine):
@@ -178,6 +179,8 @@ class EveryOrder(RuleBasedStateMachine):
         reasons = [event.get("reason") for event in deeds.attempts(self.account)]
         if reply.status in (200, 202) and "already-done" not in reasons:
             self.declared |= meant
+            self.judge.declare(meant, deeds)
+            self.stage.tally["declared compromised"] += len(meant)
         if reply.status == 200 and not self.accidents:
             self.last = job
         if reply.status == 200 and role == "idle" and "already-done" not in reasons:
@@ -194,7 +197,7 @@ class EveryOrder(RuleBasedStateMachine):
         assert said is not None
         deeds, _ = self.does(said)
         self.last = said
-        assert not deeds.posts, "an order was carried out twice"
+        assert [] == deeds.posts, "an order was carried out twice"
 
     # Accidents.
 
@@ -258,6 +261,35 @@ class EveryOrder(RuleBasedStateMachine):
         if saved:
             assert saved == [self.judge.current[ref]["version"]], "a pass wrote over what it had not read"
 
+    @rule(
+        what=jobs,
+        member=members,
+        writing=st.sampled_from(["publishing", "noting"]),
+        when=st.sampled_from(["before", "before", "after"]),
+        change=st.sampled_from(people.CHANGES),
+    )
+    def edited_between_attempts(self, what: str, member: int, writing: str, when: str, change: str) -> None:
+        """Somebody edits the tags of a secret while a pass waits to write to it once more; the edit stays."""
+        ref = self.managed(member)
+        self.step("edited_between_attempts", happens=ref in self.judge.publications(self.account))
+        if ref not in self.judge.publications(self.account):
+            return
+        point = {**POINTS[writing], "path": f"^/secrets/{ref[1]}(/|$)", "host": f"^{ref[0]}\\."}
+        fault = self.control.fault(status=503, times=1, when=when, **point)
+        edits: list[tuple[people.Tags, people.Tags]] = []
+
+        def meanwhile() -> None:
+            before = self.judge.current[ref]
+            self.control.change_secret(*ref, tags=people.edited(before, change, self.service))
+            self.judge.people_acted()
+            edits.append((self.edited(before), self.edited(self.judge.current[ref])))
+
+        self.stage.run(self.crew.is_disturbed(self.job(what, member), self.clock, fault, meanwhile))
+        for before, after in edits:
+            if before != after:
+                self.stage.tally[f"edited between two attempts at {writing}"] += 1
+                assert after == self.edited(self.judge.current[ref]), "a pass wrote over what it had not read"
+
     # People.
 
     @rule(slot=slots)
@@ -297,6 +329,16 @@ class EveryOrder(RuleBasedStateMachine):
         # Whoever hands out a compromised key, or takes over from a rotation under way, answers for it.
         self.declared.clear()
 
+    @rule(member=members, holds=st.sampled_from([None, None, 0, 1, "no key"]), worker=slots)
+    def enrolled_by_the_engine(self, member: int, holds: int | str | None, worker: int) -> None:
+        """Somebody has a secret put under rotation: a new one, one with a key put there by hand, or in the end any."""
+        new = [ref for ref in SECRETS if ref not in self.judge.current]
+        ref = (new or SECRETS)[member % len(new or SECRETS)]
+        self.step("enrolled_by_the_engine")
+        if new and holds is not None:
+            self.put_by_hand(ref, holds)
+        self.does(self.crew.enrolment(ref, self.account), worker)
+
     @rule(member=members)
     def mended(self, member: int) -> None:
         """Somebody takes back what keeps rotation from going on."""
@@ -317,6 +359,7 @@ class EveryOrder(RuleBasedStateMachine):
             if "retire-at" in noted or "staged" in noted:
                 # What was noted there may be noted nowhere else.
                 self.declared.clear()
+                self.judge.forget()
             self.changes(SECRETS[member], deleted=True)
         else:
             self.changes(SECRETS[member], enabled=what == "enabled")
@@ -357,7 +400,7 @@ class EveryOrder(RuleBasedStateMachine):
     def people_mend(self) -> None:
         """Take back what keeps rotation from going on."""
         for ref, row in self.judge.current.items():
-            if not row["deleted"]:
+            if row["account"] and not row["deleted"]:
                 self.mends(ref, row)
 
     def all_is_well(self) -> None:
@@ -395,12 +438,25 @@ class EveryOrder(RuleBasedStateMachine):
         """A full look at the account, or an order that nobody repeats."""
         if what == "look":
             return self.crew.look(self.account)
+        if what == "enroll":
+            return self.crew.enrolment(SECRETS[member], self.account)
         return self.crew.order(self.managed(member), ORDERS[what])
 
     def changes(self, ref: Ref, **told: Any) -> None:
         """Somebody changes a secret, which takes a minute."""
         self.clock.passes(A_PERSON)
         self.control.change_secret(*ref, **told)
+        self.judge.people_acted()
+
+    def put_by_hand(self, ref: Ref, holds: int | str) -> None:
+        """Somebody puts a key, or something else, into a secret that is not under rotation."""
+        told = {"name": ref[1], "content_type": "text/x-test", "tags": {"owner": "team-one"}}
+        if isinstance(holds, int):
+            slot = SLOTS[self.service][holds]
+            told |= {"account": self.account, "slot": slot, "format": FORMATS[self.service][SECRETS.index(ref)]}
+            self.judge.keep(ref, slot, self.account)
+        self.clock.passes(A_PERSON)
+        self.control.add_secret(ref[0], **told)
         self.judge.people_acted()
 
     def managed(self, member: int) -> Ref:
@@ -411,6 +467,11 @@ class EveryOrder(RuleBasedStateMachine):
     def mends(self, ref: Ref, row: Row) -> None:
         """Somebody gives a secret tags that rotation can work with, and enables it."""
         self.changes(ref, tags={**people.MENDED, **people.policy(row, people.MENDED_POLICY)}, enabled=True)
+
+    @staticmethod
+    def edited(row: Row) -> people.Tags:
+        """The tags that people edit: a pass that gives up may still note there that its key waits to be published."""
+        return {name: text for name, text in row["tags"].items() if name != "rotation-state"}
 
     def there(self, member: int) -> Row | None:
         """The secret, unless it was deleted or is not enrolled."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -31,10 +31,14 @@ class Together(Later):
     def __init__(self, control: ControlClient) -> None:
         super().__init__()
         self.pace = PACE
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """What comes of it that somebody waits."""
         self._control = control
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        if self.meanwhile:
+            await self.meanwhile()
         await super().sleep(seconds)
         self._tell()
 

@@ -1,5 +1,7 @@
 """Stories that once ended badly, told in the steps of `machine` as they were found, and then shortened."""
 
+from datetime import timedelta
+
 from tests.proof.orders.machine import EveryOrder
 
 
@@ -10,3 +12,21 @@ def test_s1_a_split_is_not_mended_by_a_key_that_is_not_accepted_yet(state: Every
     state.regenerated_in_the_portal(slot=1)
     state.enrolled(member=1, slot="idle")
     state.audit(worker=0)
+
+
+def test_s1_who_is_enrolled_is_not_given_a_key_that_is_not_accepted_yet(state: EveryOrder) -> None:
+    """Somebody has regenerated the published key a minute ago; a new secret is to be made from what is listed now."""
+    state.begin(service="storage", neighbour=None, publications=1, fresh=True, probe="try")
+    state.keys_travel(seconds=150)
+    state.regenerated_in_the_portal(slot=0)
+    state.enrolled_by_the_engine(holds=None, member=2, worker=0)
+
+
+def test_who_joins_does_not_end_an_emergency(state: EveryOrder) -> None:
+    """A new key waits to be accepted, and only the note of it in the secret that was there tells of the leak."""
+    state.begin(service="storage", neighbour=None, publications=1, fresh=True, probe="try")
+    state.keys_travel(seconds=150)
+    state.order(what="active", member=0, number=1, again=False)
+    state.crew.queue.clear()
+    state.clock.passes(timedelta(minutes=5))
+    state.enrolled_by_the_engine(holds=None, member=2, worker=0)
