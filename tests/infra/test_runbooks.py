@@ -6,11 +6,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rotation.errors import NeedsOperator
-from rotation.model import Action, Reason
+from rotation.model import Reason, Verdict
+from rotation.report import Outcome
 from tests.infra.bicep import INFRA, ROOT, read
 from tests.unit.test_errors import NAMED
-from tests.unit.test_policy import CASES
+from tests.unit.test_policy import CASES, Case
 
 PAGE = (ROOT / "docs/operations.md").read_text()
 AZD = """#!/bin/sh
@@ -20,12 +23,52 @@ case "$*" in
 esac
 """
 """An azd that has two accounts in its environment, and says what it is told to do."""
+AZ_OF_TAGS = """#!/bin/sh
+case "$*" in
+*"secret show"*) cat given.json ;;
+*) printf '%s\\n' "$@" > written ;;
+esac
+"""
+"""An az that knows the tags of a secret, and notes with which arguments it is told to write."""
+AZ_OF_SETTINGS = """#!/bin/sh
+printf '%s\\t%s\\n' ROTATION_SCHEDULE '0 */15 * * * *' ROTATION_OVERLAP P15D ROTATION_GRACE '' ROTATION_VAULTS kv-a,kv-b
+"""
+"""An az that knows the settings of an app, one of which is empty."""
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CHAPTERS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 
 
 def sections(chapter: str) -> dict[str, str]:
     """The sections of a chapter, by their headings."""
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in CHAPTERS[chapter].split("\n### ")[1:]}
+
+
+def needs_a_person(case: Case) -> bool:
+    """Whether a pass that comes to rest with this verdict is told as one that a person must see to."""
+    verdict = Verdict(case.action, case.reason, "so it is")
+    return any(Outcome("an account", (), verdict, insisted=insisted).exit_code > 1 for insisted in (False, True))
+
+
+def blocks(text: str) -> list[str]:
+    """The commands in a text, one for each prompt, without it."""
+    shown = re.findall(r"^( *)```console\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [command for _, block in shown for command in re.split(r"^ *\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def run(commands: list[str], folder: Path, **tools: str) -> str:
+    """Have a shell run commands of the page, with our own tools in place of Azure's; tell what they print."""
+    for name, script in tools.items():
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "GROUP": "rg", "APP": "app"}
+    return subprocess.run(  # noqa: S603  lines of our own page
+        ("/bin/bash", "-euc", "\n".join(commands)),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def test_every_alert_has_a_runbook() -> None:
@@ -54,12 +97,16 @@ def test_every_alert_is_as_severe_as_the_page_says() -> None:
 
 
 def test_every_refusal_has_a_runbook() -> None:
-    """Every reason that refuses, and every error that waiting does not mend."""
-    reasons = {case.reason.value for case in CASES.values() if case.action is Action.REFUSE}
+    """Every verdict that needs a person, also if only because one insisted, and every error that waiting does not mend.
+
+    These words are what an alert shows, and what HTTP answers beside 409.
+    A vault that is out of reach speaks for itself, so that the verdict on its accounts leaves the loudness to it.
+    """
+    verdicts = {case.reason.value for case in CASES.values() if needs_a_person(case)} | {Reason.VAULT_UNSEEN.value}
     codes = {kind.code for kind in NAMED if issubclass(kind, NeedsOperator)}
 
-    assert Reason.VAULT_UNSEEN in reasons
-    assert reasons | codes == sections("When it refuses").keys()
+    assert {Reason.NOT_ALLOWED.value, Reason.PAUSED.value} < verdicts
+    assert verdicts | codes == sections("When it refuses").keys()
 
 
 def test_no_section_is_empty() -> None:
@@ -102,18 +149,55 @@ def test_roles_are_taken_away_before_their_subscriptions() -> None:
 
 def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
     """The lines of the page, run by a shell: ids that were there before, those of the manifest, and each once."""
-    lines = PAGE[PAGE.index("$ ids()") :].splitlines()[:2]
-    commands = "\n".join(line.removeprefix("$ ") for line in lines)
-    azd = tmp_path / "azd"
-    azd.write_text(AZD)
-    azd.chmod(0o755)
     (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\nkv/c,/old-2\nkv/d,/new\n")
-    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(  # noqa: S603  lines of our own page
-        ("/bin/sh", "-ec", commands), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
+    commands = [command for command in blocks(CHAPTERS["Enrol hundreds"]) if "ids()" in command or "$(ids" in command]
+    told = run(commands, tmp_path, azd=AZD)
 
-    assert ["env set ROTATION_ACCOUNT_IDS /new,/old-1,/old-2", "provision"] == done.stdout.splitlines()
+    assert ["env set ROTATION_ACCOUNT_IDS /new,/old-1,/old-2", "provision"] == told.splitlines()
+
+
+def test_a_corrected_tag_leaves_the_others_whole(tmp_path: Path) -> None:
+    """The lines that end a pause, run by a shell: semicolons and blanks survive, and only the pause is gone."""
+    state = "rotated-at=2026-11-21T03:00:00Z;trigger=emergency;retire-at=2026-11-21T03:10:00Z"
+    tags = {"rotation-policy": "format=json;paused=true", "rotation-state": state, "owner": "the orders' team"}
+    (tmp_path / "given.json").write_text(json.dumps(tags, indent=2))
+    run(blocks(sections("When it refuses")["paused"]), tmp_path, az=AZ_OF_TAGS)
+
+    written = (tmp_path / "written").read_text().partition("--tags\n")[2]
+    assert ["rotation-policy=format=json;", f"rotation-state={state}", "owner=the orders' team"] == written.splitlines()
+
+
+def test_tags_are_quoted() -> None:
+    """A shell ends a command at the first semicolon that no quotes are around, and many a tag has one."""
+    examples = [tags for page in PAGES for tags in re.findall(r"--tags +([^\n`]+)", page.read_text())]
+    assert examples
+    assert [] == [tags for tags in examples if not re.fullmatch(r'("[^"]+=[^"]*"\s*)+', tags)]
+
+
+def test_an_operator_has_the_settings_of_the_app(tmp_path: Path) -> None:
+    """The line that takes them over, run by a shell; an empty one counts as unset."""
+    (taken,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
+    told = run([taken, "env"], tmp_path, az=AZ_OF_SETTINGS)
+
+    ours = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("ROTATION_"))
+    schedule = {"ROTATION_SCHEDULE": "0 */15 * * * *"}
+    assert schedule | {"ROTATION_OVERLAP": "P15D", "ROTATION_GRACE": "", "ROTATION_VAULTS": "kv-a,kv-b"} == ours
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_function_key_stands_in_no_address(page: Path) -> None:
+    """Addresses are logged on their way; headers are not."""
+    assert [] == re.findall(r".*[?&]code=.*", page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_variable_is_set_where_it_is_used(page: Path) -> None:
+    """Who copies a command is not left with a variable that the page never sets."""
+    text = page.read_text()
+    commands = "\n".join([*blocks(text), *re.findall(r"`([^`\n]+)`", text)])
+    set_by = (r"(?:^|&& |export )([A-Za-z_]\w*)=", r"\bread (?:-\w+ )*((?:\w+ ?)+)", r"\bfor (\w+) in\b")
+    known = {names for pattern in set_by for names in re.findall(pattern, commands, re.MULTILINE)}
+    assert set() == set(re.findall(r"\$\{?([A-Za-z_]\w*)", commands)) - set(" ".join(known).split())
 
 
 def test_anchors_lead_somewhere() -> None:
