@@ -1,11 +1,13 @@
 """What all Azure clients share: one pool of connections, one identity, and how long we are patient."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
@@ -21,7 +23,7 @@ from rotation.ports import Clock
 
 _READ_SECONDS = 20
 _PROBE_READ_SECONDS = 10
-_GOODBYE_SECONDS = 0.1
+_GOODBYE_SECONDS, _LOOK_SECONDS = 2.0, 0.01
 _CALL_SECONDS = 45
 """After this long no further attempt is begun, so that a call gives up within about a minute."""
 
@@ -80,10 +82,11 @@ class Connection:
 @asynccontextmanager
 async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIterator[Connection]:
     """Hold a connection; nothing is sent before the first client asks for something."""
+    sockets = _Sockets()
     async with (
         aiohttp.ClientSession(
             # As the SDK makes its own. There are as many connections as passes need, which are counted elsewhere.
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=sockets.make),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             middlewares=(_send_once,),
@@ -91,8 +94,28 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
         open_credential(cloud, client_id, Transport(session, _READ_SECONDS)) as credential,
     ):
         yield Connection(cloud, clock, credential, session)
-    # Over TLS a connection is closed with an answer of the other side, which the session does not wait for.
-    await asyncio.sleep(_GOODBYE_SECONDS)
+    await sockets.closed()
+
+
+class _Sockets:
+    """The sockets of a session: over TLS one is closed with an answer of the other side, which no session awaits."""
+
+    def __init__(self) -> None:
+        self._made: WeakSet[socket.socket] = WeakSet()
+
+    def make(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        """Make a socket for an address."""
+        family, kind, protocol, *_ = address
+        made = socket.socket(family, kind, protocol)
+        self._made.add(made)
+        return made
+
+    async def closed(self) -> None:
+        """Wait until all of them are closed, or the others are too slow to part."""
+        looks = int(_GOODBYE_SECONDS / _LOOK_SECONDS)
+        while any(made.fileno() >= 0 for made in self._made) and looks:
+            await asyncio.sleep(_LOOK_SECONDS)
+            looks -= 1
 
 
 async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -1,16 +1,22 @@
 """The one pool of connections, the one credential, and what becomes of their failures."""
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
+import time
 import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
@@ -234,6 +240,44 @@ async def test_only_what_is_asked_again_stays_connected(simulator: ControlClient
     assert isinstance(connection.session.connector, aiohttp.TCPConnector)
     signing_in = "127.0.0.1"
     assert {signing_in, "management.azure.com"} == {kept.host for kept in connection.session.connector._conns}
+
+
+@contextmanager
+def parting_slowly(seconds: float, trusting: Path) -> Iterator[str]:
+    """A host that answers one request and takes its time to part; its authority is written to a file."""
+    authority, serving = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(serving)
+    authority.cert_pem.write_to_path(str(trusting))
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as host:
+        server.settimeout(10)
+
+        def answer() -> None:
+            with serving.wrap_socket(server.accept()[0], server_side=True) as caller:
+                caller.recv(1 << 16)
+                caller.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                time.sleep(seconds)
+
+        answered = host.submit(answer)
+        yield f"https://localhost:{server.getsockname()[1]}/"
+        answered.result()
+
+
+def test_who_parts_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A connection that is closing when the process ends would be complained of, and is nobody's fault."""
+    monkeypatch.delenv("HTTPS_PROXY")
+
+    async def ask(url: str, trusting: Path) -> None:
+        async with connect(PUBLIC, None, SystemClock()) as connection:
+            transport: AioHttpTransport = connection.probe_options()["transport"]
+            answer = await transport.send(HttpRequest("GET", url), connection_verify=str(trusting))
+            assert 200 == answer.status_code
+
+    authority = tmp_path / "authority.pem"
+    with parting_slowly(0.3, authority) as url, warnings.catch_warnings(record=True) as complaints:
+        asyncio.run(ask(url, authority))
+        gc.collect()
+
+    assert [] == [str(complaint.message) for complaint in complaints]
 
 
 async def test_no_key_is_logged_at_any_level(
