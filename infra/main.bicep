@@ -103,10 +103,11 @@ var demoAccountIds = demo
       extensionResourceId(groupId, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
     ]
   : []
-var givenVaultIds = filter(map(split(vaultIds, ','), id => trim(id)), id => !empty(id))
-var givenAccountIds = filter(map(split(accountIds, ','), id => trim(id)), id => !empty(id))
-var vaults = union(givenVaultIds, demoVaultIds)
-var accounts = union(givenAccountIds, demoAccountIds)
+// In lower case, as the same id in two casings would be deployed twice by one name.
+var givenVaultIds = filter(map(split(vaultIds, ','), id => toLower(trim(id))), id => !empty(id))
+var givenAccountIds = filter(map(split(accountIds, ','), id => toLower(trim(id))), id => !empty(id))
+var vaults = union(givenVaultIds, map(demoVaultIds, id => toLower(id)))
+var accounts = union(givenAccountIds, map(demoAccountIds, id => toLower(id)))
 var storageId = extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.storage)
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {

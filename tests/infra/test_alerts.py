@@ -231,6 +231,14 @@ def test_lost_events_are_counted_by_event_grids_own_metrics() -> None:
         "operator": "GreaterThan",
         "threshold": 0,
     }.items() <= criterion.items()
+    # Others may listen to the same topic, and their events are not ours to look after.
+    ours = {
+        "name": "EventSubscriptionName",
+        "operator": "Include",
+        "values": ["app", "'secret-expired-${app}'"],
+    }
+    assert [ours] == criterion["dimensions"]
+    assert "empty(actionGroupId) ? [] : [{ actionGroupId: actionGroupId }]" == properties["actions"]
 
 
 def test_an_expired_secret_is_told_by_event_grid_alone() -> None:
