@@ -118,7 +118,7 @@ SCOPES = {
 MODULES = {(file.path.stem, symbol): module for file in every() for symbol, module in file.modules.items()}
 
 
-@pytest.mark.parametrize(("stem", "symbol"), MODULES, ids="-".join)
+@pytest.mark.parametrize(("stem", "symbol"), MODULES, ids=["-".join(names) for names in MODULES])
 def test_each_parameter_is_given_what_it_is_for(stem: str, symbol: str) -> None:
     """What has its own name, or what the table says."""
     given = MODULES[stem, symbol].given
