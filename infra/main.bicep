@@ -95,16 +95,17 @@ var names = {
 
 // What the demo makes has ids that are known before it is made, so that loops can go over them.
 // Not resourceId(): in a deployment to a subscription it knows no resource groups.
-var demoVaultIds = demo ? [extensionResourceId(groupId, 'Microsoft.KeyVault/vaults', names.demoVault)] : []
+var demoVaultIds = demo ? [toLower(extensionResourceId(groupId, 'Microsoft.KeyVault/vaults', names.demoVault))] : []
 var demoAccountIds = demo
   ? [
-      extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.demoStorage)
-      extensionResourceId(groupId, 'Microsoft.Batch/batchAccounts', names.demoBatch)
-      extensionResourceId(groupId, 'Microsoft.SignalRService/webPubSub', names.demoPubSub)
+      toLower(extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.demoStorage))
+      toLower(extensionResourceId(groupId, 'Microsoft.Batch/batchAccounts', names.demoBatch))
+      toLower(extensionResourceId(groupId, 'Microsoft.SignalRService/webPubSub', names.demoPubSub))
     ]
   : []
-var givenVaultIds = filter(map(split(vaultIds, ','), id => trim(id)), id => !empty(id))
-var givenAccountIds = filter(map(split(accountIds, ','), id => trim(id)), id => !empty(id))
+// In lower case, as the same id in two casings would be deployed twice by one name.
+var givenVaultIds = filter(map(split(vaultIds, ','), id => toLower(trim(id))), id => !empty(id))
+var givenAccountIds = filter(map(split(accountIds, ','), id => toLower(trim(id))), id => !empty(id))
 var vaults = union(givenVaultIds, demoVaultIds)
 var accounts = union(givenAccountIds, demoAccountIds)
 var storageId = extensionResourceId(groupId, 'Microsoft.Storage/storageAccounts', names.storage)

@@ -89,10 +89,10 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         }
       }
     }
+    // Some regions refuse what this plan does not use, as ftpsState; FTP is closed by publishing.json.
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
       appSettings: [
         { name: 'AzureWebJobsStorage__credential', value: 'managedidentity' }

@@ -51,7 +51,8 @@ module workbook 'workbook.json' = {
     location: location
     tags: tags
     componentId: component.id
-    content: loadJsonContent('../workbook.content.json')
+    // Without a resource to fall back to, its queries ask nobody.
+    content: union(loadJsonContent('../workbook.content.json'), { fallbackResourceIds: [component.id] })
   }
 }
 

@@ -28,7 +28,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   location: location
   tags: tags
   properties: {
-    addressSpace: { addressPrefixes: ['10.0.0.0/24'] }
+    addressSpace: { addressPrefixes: ['10.0.0.0/22'] }
     subnets: [
       {
         name: 'app'
@@ -45,7 +45,8 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
       {
         name: 'endpoints'
         properties: {
-          addressPrefix: '10.0.0.64/26'
+          // An address for each vault.
+          addressPrefix: '10.0.2.0/23'
           privateEndpointNetworkPolicies: 'Disabled'
         }
       }

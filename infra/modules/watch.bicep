@@ -56,6 +56,9 @@ resource lost 'Microsoft.Insights/metricAlerts@2018-03-01' = [
             name: 'lost'
             metricNamespace: 'Microsoft.EventGrid/systemTopics'
             metricName: metric
+            dimensions: [
+              { name: 'EventSubscriptionName', operator: 'Include', values: [app, 'secret-expired-${app}'] }
+            ]
             timeAggregation: 'Total'
             operator: 'GreaterThan'
             threshold: 0

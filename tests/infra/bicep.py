@@ -1,6 +1,8 @@
 """Reads Bicep as far as tests look into it; whether it is right is told by the checker and the compiler."""
 
+import ast
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +26,11 @@ class Module:
     path: Path
     given: Mapping[str, str]
     """The expressions for its parameters."""
+    when: str | None
+    """The condition under which it is deployed."""
+    scope: str | None
+    waits: list[str]
+    """The symbols that it depends on, beside those in its expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,14 @@ class File:
         return dict(self._declared("parameter_declaration"))
 
     @property
+    def allowed(self) -> Mapping[str, Any]:
+        """The values of each parameter that takes no others."""
+        return {
+            name: ast.literal_eval(values)
+            for values, name in re.findall(r"@allowed\((\[.*?\])\)(?:\n@.*)*\nparam (\w+)", self.text, re.DOTALL)
+        }
+
+    @property
     def outputs(self) -> Mapping[str, str]:
         """The expression of each output."""
         return {name: told or "" for name, told in self._declared("output_declaration")}
@@ -67,9 +82,13 @@ class File:
         found = {}
         for node in self._of("module_declaration"):
             symbol, path = node.named_children[0], value(node.named_children[1])
-            given = next(child for name, child in properties(body(node)) if name == "params")
+            says = dict(properties(body(node)))
             found[text(symbol)] = Module(
-                (self.path.parent / path).resolve(), {name: text(child) for name, child in properties(given)}
+                (self.path.parent / path).resolve(),
+                {name: line(child) for name, child in properties(says["params"])},
+                condition(node),
+                line(says["scope"]) if "scope" in says else None,
+                value(says["dependsOn"]) if "dependsOn" in says else [],
             )
         return found
 
@@ -112,6 +131,11 @@ def text(node: Node) -> str:
     return (node.text or b"").decode()
 
 
+def line(node: Node) -> str:
+    """The source of a node in one line, however it is broken."""
+    return " ".join(text(node).split())
+
+
 def walk(node: Node) -> Iterator[Node]:
     """A node and all that is in it."""
     yield node
@@ -124,6 +148,11 @@ def body(node: Node) -> Node:
     while node.type != "object":
         node = next(child for child in reversed(node.named_children) if child.type in _BODIES)
     return node
+
+
+def condition(node: Node) -> str | None:
+    """What stands after the `if` of a resource or module."""
+    return next((line(child.named_children[0])[1:-1] for child in walk(node) if child.type == "if_statement"), None)
 
 
 _BODIES = ("object", "if_statement", "for_statement")

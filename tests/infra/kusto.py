@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from textwrap import dedent
 from typing import Any, Self
 
 Row = dict[str, Any]
@@ -30,16 +31,23 @@ class Dynamic:
             return type(self)(None)
 
 
+_LET = re.compile(r"let (?P<name>\w+) = toscalar\(\n(?P<query>.+?)\n\);\n", re.DOTALL)
+
+
 def run(query: str, rows: Iterable[Row], now: datetime) -> list[Row]:
     """The rows that a query answers with when it is asked at `now`."""
-    source, *steps = (step.strip() for step in re.sub(r"^\s*//.*\n", "", query, flags=re.MULTILINE).split("\n| "))
-    assert "traces" == source
+    found = list(rows)
+    query = re.sub(r"^\s*//.*\n", "", query, flags=re.MULTILINE)
     functions = {**_FUNCTIONS, "ago": lambda span: now - span}
+    while let := _LET.match(query):
+        ((functions[let["name"]],),) = (row.values() for row in run(dedent(let["query"]), found, now))
+        query = query[let.end() :]
+    source, *steps = (step.strip() for step in query.split("\n| "))
+    assert "traces" == source
 
     def evaluate(expression: str, row: Row) -> Any:
         return eval(_python(expression), {"__builtins__": {}, **functions, **row})  # noqa: S307  our own queries
 
-    found = list(rows)
     for step in steps:
         name, _, rest = step.partition(" ")
         found = _OPERATORS[name](rest, found, evaluate)
@@ -59,6 +67,8 @@ def _project(columns: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
 
 
 def _summarize(aggregate: str, rows: list[Row], _: Evaluate) -> list[Row]:
+    if whole := re.fullmatch(r"max\((\w+)\)", aggregate):
+        return [{f"max_{whole[1]}": max((row[whole[1]] for row in rows), default=None)}]
     found = re.fullmatch(r"arg_max\(([\w, ]+)\) by (\w+)", aggregate)
     assert found, aggregate
     kept, key = found[1].split(", "), found[2]
@@ -114,6 +124,7 @@ _FUNCTIONS: dict[str, Any] = {
     "todatetime": _to_time,
     "isempty": lambda text: not text,
     "isnotempty": bool,
+    "isnull": lambda value: value is None,
     "iff": lambda when, then, otherwise: then if when else otherwise,
     "case": _case,
     "hours": lambda number: timedelta(hours=number),

@@ -165,13 +165,18 @@ def test_hooks_use_what_the_template_puts_out() -> None:
     known = {*read("main").outputs, "AZURE_SUBSCRIPTION_ID", "EVENT_ATTEMPTS", "EVENT_PAUSE"}
     posix, windows = ((INFRA / f"hooks/postdeploy.{kind}").read_text() for kind in ("sh", "ps1"))
 
+    parameters = (INFRA / "main.parameters.json").read_text()
     for kind in ("sh", "ps1"):
         stop = (INFRA / f"hooks/predown.{kind}").read_text()
-        assert {"EXISTING_TARGETS"} == set(re.findall(r"(?:\$\{|\$env:)([A-Z_]+)", stop)) <= known
+        told = {"EXISTING_TARGETS", "ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS"}
+        assert told | {"AZURE_ENV_NAME", "AZURE_SUBSCRIPTION_ID"} == (
+            set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", stop))
+        )
+        assert all(name in read("main").outputs or f'"${{{name}=}}"' in parameters for name in told)
         start = (INFRA / f"hooks/preprovision.{kind}").read_text()
         switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID"}
         assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
-    assert '"${PRIVATE_NETWORK=false}"' in (INFRA / "main.parameters.json").read_text()
+    assert '"${PRIVATE_NETWORK=false}"' in parameters
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):

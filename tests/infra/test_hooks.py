@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.bicep import INFRA
+from tests.infra.bicep import INFRA, read
 
 SHELLS = {"sh": "sh", "pwsh": "ps1"}
 AZ = """#!/bin/sh
@@ -17,10 +17,18 @@ echo "$*" >> "$AZ_LOG"
 case "$*" in
 "account show"*) [ "${AZ_SIGNED_IN:-yes}" = yes ] ;;
 "provider show"*) echo "$AZ_PROVIDER" ;;
+"deployment sub list"*) [ "${AZ_SIGNED_IN:-yes}" = yes ] && printf '%b' "${AZ_DEPLOYED:-}" ;;
 "functionapp function show"*) [ "$(grep -c 'function show' "$AZ_LOG")" -ge "$AZ_LISTED_AT" ] ;;
 *) exit "${AZ_FAILS:-0}" ;;
 esac
 """
+
+
+NEWEST = (
+    "max_by([?properties.parameters.vaultIds && properties.parameters.environmentName.value == 'one'], "
+    "&properties.timestamp).properties.parameters.[vaultIds.value, accountIds.value]"
+)
+"""What the newest deployment of an environment was given; by this template, as others know environments, too."""
 
 
 class Hook:
@@ -41,6 +49,7 @@ class Hook:
             "AZ_LOG": str(self._log),
             "AZ_LISTED_AT": "1",
             "AZURE_SUBSCRIPTION_ID": "sub",
+            "AZURE_ENV_NAME": "one",
             "AZURE_RESOURCE_GROUP": "rg-one",
             "AZURE_LOCATION": "westeurope",
             "SERVICE_ROTATION_NAME": "func-one",
@@ -171,7 +180,16 @@ def test_without_a_private_network_nothing_is_registered(before: Hook, told: dic
     assert (0, "", []) == before(**told)
 
 
-@pytest.mark.parametrize("told", [{"EXISTING_TARGETS": "3"}, {}], ids=["some", "nobody knows"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"EXISTING_TARGETS": "3"},
+        {},
+        {"EXISTING_TARGETS": "0", "ROTATION_VAULT_IDS": "/one"},
+        {"EXISTING_TARGETS": "0", "ROTATION_ACCOUNT_IDS": "/one"},
+    ],
+    ids=["some", "nobody knows", "a vault that is on its way", "an account that is on its way"],
+)
 def test_what_was_there_before_is_not_deleted(down: Hook, told: dict[str, str]) -> None:
     """Azd deletes every resource group that a deployment has touched, those of the vaults and accounts too."""
     code, said, calls = down(**told)
@@ -180,6 +198,36 @@ def test_what_was_there_before_is_not_deleted(down: Hook, told: dict[str, str]) 
     assert "docs/operations.md" in said
 
 
+@pytest.mark.parametrize("deployed", ["/vault\\n/one,/two\\n", "\\n/one\\n", "/vault\\n\\n"])
+def test_what_was_deployed_from_elsewhere_is_not_deleted(down: Hook, deployed: str) -> None:
+    """The number here is of the last deployment from here, and azd deletes what the newest one touched."""
+    code, said, _ = down(EXISTING_TARGETS="0", AZ_DEPLOYED=deployed)
+
+    assert 1 == code
+    assert "docs/operations.md" in said
+
+
+def test_what_azure_does_not_tell_is_not_deleted(down: Hook) -> None:
+    """The demo can wait until somebody has signed in."""
+    code, said, _ = down(EXISTING_TARGETS="0", AZ_SIGNED_IN="no")
+
+    assert 1 == code
+    assert "az login" in said
+
+
 def test_a_demo_may_be_deleted(down: Hook) -> None:
-    """Everything it made is in its own resource group."""
-    assert (0, "", []) == down(EXISTING_TARGETS="0")
+    """Everything it made is in its own resource group; the newest deployment of this environment was given no ids."""
+    code, said, calls = down(EXISTING_TARGETS="0", AZ_DEPLOYED="\\n\\n")
+
+    assert (0, "") == (code, said)
+    (asked,) = calls
+    assert f"deployment sub list --subscription sub --output tsv --query {NEWEST}" == asked
+    assert set(re.findall(r"(\w+)\.value", asked)) <= read("main").parameters.keys()
+
+
+def test_both_shells_ask_azure_the_same() -> None:
+    """The one that is not installed here, too."""
+    for kind in SHELLS.values():
+        text = (INFRA / f"hooks/predown.{kind}").read_text()
+        (query,) = re.findall(r'--query "(.+?)"', text)
+        assert re.sub(r"\$(?:env:)?AZURE_ENV_NAME\b", "one", query) == NEWEST

@@ -48,7 +48,7 @@ def test_brackets_are_closed(query: str) -> None:
     for opening, closing in ("()", "[]", "{}"):
         assert query.count(opening) == query.count(closing)
     assert 0 == query.count('"') % 2
-    assert re.match(r"(?://.*\n)*traces\n", query)
+    assert re.match(r"(?://.*\n)*(?:let \w+ = toscalar\([^;]+\);\n)?traces\n", query)
 
 
 def test_every_query_of_an_alert_is_used() -> None:
