@@ -204,7 +204,7 @@ async def _account(world: "World", group: Group) -> Sequence[Check]:
         if missing is None:
             raise _CannotTellError("we may not read our own rights; the first rotation will tell")
         if missing:
-            raise _ObstructedError("; ".join(f"our identity lacks {right}; {advice(right)}" for right in missing))
+            raise _ObstructedError(f"our identity lacks {', '.join(missing)}; {advice(*missing)}")
         return "all rights that can be seen are there; locks and deny assignments cannot"
 
     async def reached() -> str:

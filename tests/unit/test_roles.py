@@ -40,4 +40,14 @@ def test_a_broader_role_is_a_second_choice() -> None:
 
 def test_a_right_that_no_role_of_ours_has_is_not_said_to_be_in_one() -> None:
     """Whoever follows a wrong message is no step further."""
-    assert "assign a role with it" == advice("Microsoft.Web/sites/read")
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
+    for right in ("Microsoft.Web/sites/read", blobs):
+        assert "assign a role with it" == advice(right)
+
+
+def test_several_rights_are_one_piece_of_advice() -> None:
+    """One role of ours has them all; of the built-in ones it takes two."""
+    told = advice(*Storage.rights)
+
+    assert told.startswith("assign a role with them, such as 'Key rotation of Storage' of the templates")
+    assert "the built-in 'Reader' and 'Storage Account Key Operator Service Role', which" in told
