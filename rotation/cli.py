@@ -14,6 +14,7 @@ from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_group
 
 from rotation import commands, tags
 from rotation.commands import Desk, Ledger
@@ -239,12 +240,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as wrong:
         # Typer passes on how its parser of enums begins.
         complaint = wrong.format_message().replace("Value error, ", "")
-        answer = failure("usage", f"{complaint}\nsee `{PROGRAM} COMMAND --help`", 2)
+        answer = failure("usage", f"{complaint}\nsee `{_help(arguments)}`", 2)
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)
         return answer.exit_code
     return int(answer or 0)
+
+
+def _help(arguments: Sequence[str]) -> str:
+    """The command that explains the one that was meant, or all of them where none was named."""
+    named = next((word for word in arguments if word in get_group(app).commands), None)
+    return " ".join(filter(None, (PROGRAM, named, "--help")))
 
 
 def _run(command: Callable[[Desk], Awaitable[Answer]], *, as_json: bool) -> Answer:

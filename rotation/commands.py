@@ -10,7 +10,7 @@ from rotation import manifest, telemetry, tracing, views
 from rotation.concurrency import all_tried
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
-from rotation.errors import BadInput, NotFound, RotationError, Unexpected
+from rotation.errors import BadInput, NotFound, RotationError, Transient, Unexpected
 from rotation.fleet import Fleet, Survey, Watcher
 from rotation.manifest import Row
 from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
@@ -115,7 +115,8 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     if desk.world.settings.leases is None:
         notes.append(LEASE_NOTE)
     if (request.force or request.compromised) and any(outcome.exit_code for outcome in report.outcomes):
-        notes.append(f"what was asked is not done everywhere: repeat the command with --request-id {request.id}")
+        first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
+        notes.append(f"what was asked is not done everywhere: {first}repeat the command with --request-id {request.id}")
     return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes if groups else ())
 
 
@@ -151,7 +152,7 @@ async def enroll_all(desk: Desk, content: bytes, *, dry_run: bool) -> Answer:
 
     The secrets of one account come one after the other, in their order, so that the later ones join the earlier ones.
     """
-    rows = manifest.read(content, desk.world.tools.providers)
+    rows = manifest.read(content, desk.world.tools)
     survey = await desk.fleet.survey()
     wanted: dict[AccountId, list[Row]] = {}
     for row in rows:

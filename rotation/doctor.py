@@ -10,13 +10,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from rotation import policy
+from rotation.cloud.roles import advice
 from rotation.concurrency import all_tried
 from rotation.console import Answer, Listing
 from rotation.durations import format_duration
 from rotation.errors import Busy, RotationError, Transient
 from rotation.fleet import Fleet, Survey
 from rotation.formats import recognise
-from rotation.model import AccountId, Action, Group, ProbeMode, Request
+from rotation.model import AccountId, Action, Group, ProbeMode, Reason, Request
 from rotation.observe import glance
 from rotation.ports import Probe, Provider
 from rotation.report import Json
@@ -90,8 +91,16 @@ async def examine(world: "World") -> Answer:
 
 def _settings(settings: Settings) -> Check:
     vaults = "1 vault" if len(settings.vaults) == 1 else f"{len(settings.vaults)} vaults"
-    found = f"{vaults}; overlap {format_duration(settings.limits.overlap)}"
-    return Check("settings", "read", Result.FINE, f"{found}; probe {settings.limits.probe}; {settings.cloud.name}")
+    limits = settings.limits
+    promises = f"overlap {format_duration(limits.overlap)}; grace {format_duration(settings.grace)}"
+    found = f"{vaults}; {_scope(limits.accounts)}; {promises}; probe {limits.probe}; {settings.cloud.name}"
+    return Check("settings", "read", Result.FINE, found)
+
+
+def _scope(allowed: Sequence[str]) -> str:
+    if not allowed:
+        return "any account"
+    return f"accounts only of {'1 scope' if len(allowed) == 1 else f'{len(allowed)} scopes'} in ROTATION_ACCOUNTS"
 
 
 async def _sign_in(world: "World") -> Sequence[Check]:
@@ -139,7 +148,9 @@ async def _vault(world: "World", survey: Survey, name: str) -> Sequence[Check]:
         return f"{readable.ref.name} can be read"
 
     async def write() -> str:
-        raise _CannotTellError("whether we may write shows only by writing; 'Key Vault Secrets Officer' allows it")
+        raise _CannotTellError(
+            "whether we may write shows only by writing; 'Key rotation of secrets' of the templates allows it"
+        )
 
     steps: Steps = {"list": listed}
     if name not in survey.problems:
@@ -173,8 +184,10 @@ async def _accounts(world: "World", groups: Iterable[Group]) -> Sequence[Sequenc
 async def _account(world: "World", group: Group) -> Sequence[Check]:
     account, tools = group.account, world.tools
     verdict = policy.judge(glance(group, Request(), tools), tools.clock.now())
-    if verdict.action is Action.REFUSE:
-        return [Check(account.name, "tags", Result.WRONG, verdict.because, 3)]
+    refused = verdict.action is Action.REFUSE
+    if refused or verdict.reason is Reason.UNKNOWN_TYPE:
+        result, exit_code = (Result.WRONG, 3) if refused else (Result.FINE, 0)
+        return [Check(account.name, "tags", result, verdict.because, exit_code)]
     provider = tools.providers.for_type(account.resource_type)
 
     async def described() -> str:
@@ -191,7 +204,7 @@ async def _account(world: "World", group: Group) -> Sequence[Check]:
         if missing is None:
             raise _CannotTellError("we may not read our own rights; the first rotation will tell")
         if missing:
-            raise _ObstructedError(f"our identity lacks {', '.join(missing)}; assign a role that has them")
+            raise _ObstructedError(f"our identity lacks {', '.join(missing)}; {advice(*missing)}")
         return "all rights that can be seen are there; locks and deny assignments cannot"
 
     async def reached() -> str:

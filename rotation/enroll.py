@@ -52,6 +52,7 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, then three o
     """
     if ref.vault not in tools.vaults:
         raise Refused(f"{ref.vault} is not one of the vaults in ROTATION_VAULTS; add it there first")
+    provider = tools.providers.for_type(account.resource_type)
     if not tools.limits.allow(account):
         raise Refused(f"{account.name} is outside of ROTATION_ACCOUNTS; add it there first")
     if survey.problems:
@@ -59,7 +60,6 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, then three o
             f"{', '.join(survey.unseen)} could not be listed and may publish this account from another slot; "
             "make every vault of ROTATION_VAULTS readable first"
         )
-    provider = tools.providers.for_type(account.resource_type)
     if form is not None and form not in provider.formats:
         raise BadInput(f"{account.resource_type} has no format {form}; choose {', '.join(sorted(provider.formats))}")
     members = next((g.secrets for g in survey.groups if g.account == account), ())

@@ -237,6 +237,16 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownKey:
+    """One of an account's two keys, as the service lists it."""
+
+    slot: Slot
+    fingerprint: str
+    role: Role | None = None
+    """By which it would be declared compromised; None for a staged key, which nobody has seen, and if unclear."""
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A compromised key; it has been dealt with once its slot holds another key."""
 
@@ -393,6 +403,8 @@ class Facts:
     publications: tuple[Publication, ...]
     keys: Mapping[Slot, str] = field(default_factory=dict)
     obstacles: tuple[Obstacle, ...] = ()
+    borrowed: bool = False
+    """Whether nothing but the tags of Microsoft's rotation functions names the account."""
     unseen: tuple[str, ...] = ()
     """Allowed vaults that could not be listed: they may hold publications of this account."""
     request: Request = Request()

@@ -65,6 +65,7 @@ def glance(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...]
         slots=slots,
         publications=tuple(Publication(s, t, holds=t.active) for s, t in terms if isinstance(t, Terms)),
         obstacles=tuple(obstacles),
+        borrowed=all(tags.borrowed(secret.tags) for secret in group.secrets),
         unseen=unseen,
         request=request,
         limits=tools.limits,

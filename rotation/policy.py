@@ -4,7 +4,7 @@ No rule waits, reads a clock or looks at the world, so the same facts at the sam
 The rules that protect stand before the rules that change.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from rotation.durations import format_duration
 from rotation.model import (
     Action,
     Facts,
+    KnownKey,
     Publication,
     Reason,
     Request,
@@ -43,7 +44,8 @@ def judge(facts: Facts, now: datetime) -> Verdict:
         return _refuse(
             Reason.VAULT_UNSEEN,
             f"{_names(facts.unseen)} could not be listed and may publish a key that would be regenerated "
-            f"({verdict.because}); make every vault of ROTATION_VAULTS readable, or remove it from there",
+            f"({verdict.because}); make every vault of ROTATION_VAULTS readable; take one out of there only where it "
+            "publishes no key of these accounts, since whoever reads it there would be refused",
         )
     return verdict
 
@@ -56,14 +58,18 @@ def with_suspects(facts: Facts) -> Request:
     request = facts.request
     if request.compromised is None or request.suspects or not facts.publications:
         return request
-    published = {p.holds for p in facts.healthy} or {facts.active}
-    # A staged key was made by us just now and seen by nobody: it cannot be the one that is meant.
-    meant = [(s, f) for s, f in facts.keys.items() if all(staged_slot(facts, p) != s for p in facts.publications)]
-    roles = {Role.ACTIVE: (True,), Role.IDLE: (False,), Role.BOTH: (True, False)}[request.compromised]
     suspects = tuple(
-        Suspect(slot, fingerprint, slot in published) for slot, fingerprint in meant if (slot in published) in roles
+        Suspect(slot, facts.keys[slot], role is Role.ACTIVE)
+        for slot, role in _roles(facts).items()
+        if request.compromised in (role, Role.BOTH)
     )
     return replace(request, suspects=suspects)
+
+
+def known_keys(facts: Facts) -> tuple[KnownKey, ...]:
+    """Tell both keys by fingerprint and role, for who has found one; what stands in the way may hide its role."""
+    roles = {} if facts.obstacles or not facts.publications else _roles(facts)
+    return tuple(KnownKey(slot, fingerprint, roles.get(slot)) for slot, fingerprint in facts.keys.items())
 
 
 def grace(facts: Facts) -> timedelta | None:
@@ -106,6 +112,19 @@ def promised_until(facts: Facts) -> datetime:
 
 
 # 1: what cannot be known is refused, with its name and the way out
+
+
+def unknown_kind(facts: Facts, now: datetime) -> Verdict | None:
+    """What nobody here knows is not ours to rotate; one that was tagged for somebody else is nobody's complaint."""
+    unknown = next((o.because for o in facts.obstacles if o.reason is Reason.UNKNOWN_TYPE), None)
+    if unknown is None:
+        return None
+    if not facts.borrowed:
+        return _refuse(Reason.UNKNOWN_TYPE, unknown)
+    return _leave(
+        Reason.UNKNOWN_TYPE,
+        f"{facts.account.name}: {unknown}; only tags of Microsoft's rotation functions name it, so it is left to them",
+    )
 
 
 def obstructed(facts: Facts, now: datetime) -> Verdict | None:
@@ -262,7 +281,7 @@ def split(facts: Facts, now: datetime) -> Verdict | None:
 
 
 def staged(facts: Facts, now: datetime) -> Verdict | None:
-    """A key was regenerated earlier and waits to be accepted; regenerating again would start the wait anew."""
+    """A key was regenerated earlier and could not be published yet; another one would have to wait anew."""
     waiting = [p for p in facts.publications if staged_slot(facts, p) == facts.idle]
     if not waiting or any(s.slot == facts.idle for s in _pending(facts)):
         return None
@@ -271,7 +290,7 @@ def staged(facts: Facts, now: datetime) -> Verdict | None:
         Action.PUBLISH,
         Reason.STAGED,
         f"the new key of {facts.idle} was made {f'at {tags.format_time(since)}' if since else 'earlier'} "
-        "and waits for the service to accept it",
+        "and waits to be published",
         facts.idle,
         facts.publications,
     )
@@ -412,6 +431,7 @@ def fresh(facts: Facts, now: datetime) -> Verdict:
 
 
 RULES: tuple[Rule, ...] = (
+    unknown_kind,  # 1: does anybody here know this kind of account?
     not_allowed,  # 1: do the settings allow to touch the account?
     obstructed,  # 1, 2: did reading meet something that forbids to go on?
     unpublished,  # 1: is there a publication at all?
@@ -423,7 +443,7 @@ RULES: tuple[Rule, ...] = (
     mistagged,  # 5: does a tag name the wrong slot?
     no_idle_key,  # 6: is there the idle key that was declared compromised?
     split,  # 6: do publications disagree?
-    staged,  # 7: does a new key wait to be accepted?
+    staged,  # 7: does a new key wait to be published?
     retirement_due,  # 9: is the previous key to stop working now, whoever asks for what?
     superseded,  # 8: does the event speak of an old version?
     already_done,  # 8: was this very request carried out?
@@ -433,6 +453,16 @@ RULES: tuple[Rule, ...] = (
     due,  # 12: is it time?
     fresh,  # 13: otherwise, no
 )
+
+
+def _roles(facts: Facts) -> Mapping[Slot, Role]:
+    """What an operator would call each key: active where a secret publishes it, else idle.
+
+    A staged key was made by us just now and seen by nobody: it cannot be the one that is meant.
+    """
+    published = {p.holds for p in facts.healthy} or {facts.active}
+    staged = {staged_slot(facts, p) for p in facts.publications}
+    return {slot: Role.ACTIVE if slot in published else Role.IDLE for slot in facts.keys if slot not in staged}
 
 
 def _pending(facts: Facts) -> list[Suspect]:

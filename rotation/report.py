@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotation.errors import RotationError
-from rotation.model import Action, Reason, SecretRef, Slot, Verdict
+from rotation.model import Action, KnownKey, Reason, SecretRef, Slot, Verdict
 from rotation.tags import format_time
 
 Json = Mapping[str, object]
@@ -14,7 +14,7 @@ Json = Mapping[str, object]
 RENEWING = frozenset({Action.ROTATE, Action.PUBLISH, Action.RETIRE})
 """What somebody who insists asks for."""
 
-UNMET = {Reason.PAUSED: 3, Reason.DISABLED: 3, Reason.KEYS_BEHIND: 1}
+UNMET = {Reason.UNKNOWN_TYPE: 3, Reason.PAUSED: 3, Reason.DISABLED: 3, Reason.KEYS_BEHIND: 1}
 """Reasons to leave an account alone that do not satisfy a person who insisted, with their exit codes."""
 
 
@@ -67,6 +67,8 @@ class Outcome:
     """The last one: why the pass came to rest, or what a dry run would do."""
     steps: tuple[Step, ...] = ()
     error: RotationError | None = None
+    keys: tuple[KnownKey, ...] = ()
+    """Both keys as a dry run saw them."""
     request_id: str | None = None
     trigger: str | None = None
     seconds: float = 0.0
@@ -110,6 +112,7 @@ class Outcome:
             secrets=[str(ref) for ref in self.secrets],
             status=self.status,
             verdict=None if self.verdict is None else verdict_to_json(self.verdict),
+            keys=[_without_nothing(slot=key.slot, fingerprint=key.fingerprint, role=key.role) for key in self.keys],
             steps=[step.to_json() for step in self.steps],
             error=None if self.error is None else {"code": self.error.code, "message": str(self.error)},
             request_id=self.request_id,

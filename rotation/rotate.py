@@ -15,7 +15,7 @@ from datetime import datetime
 from rotation import policy
 from rotation.act import Hands
 from rotation.errors import RotationError, Unexpected
-from rotation.model import Action, Group, Reason, Request, Verdict
+from rotation.model import Action, Group, KnownKey, Reason, Request, Verdict
 from rotation.observe import Observation, Observer, glance
 from rotation.ports import Lease, Tools
 from rotation.report import Outcome, Step
@@ -72,6 +72,7 @@ class _Pass:
         self._unseen = unseen
         self._only = only
         self._verdict: Verdict | None = None
+        self._keys: tuple[KnownKey, ...] = ()
         self._steps: list[Step] = []
 
     @property
@@ -94,6 +95,7 @@ class _Pass:
             account=str(self._group.account),
             secrets=tuple(secret.ref for secret in self._group.secrets),
             verdict=self._verdict,
+            keys=self._keys,
             steps=tuple(self._steps),
             error=error,
             request_id=self._asked.id,
@@ -103,13 +105,14 @@ class _Pass:
         )
 
     async def _work(self, *, act: bool) -> None:
-        # What a listing shows to be refused is refused before the account is contacted at all.
+        # What a listing shows to be refused, or to be nothing that we know, is not contacted at all.
         self._verdict = policy.judge(glance(self._group, self._request, self._tools), self._now())
-        if self._verdict.action is Action.REFUSE:
+        if self._verdict.action is Action.REFUSE or self._verdict.reason is Reason.UNKNOWN_TYPE:
             return
         observer = Observer(self._group, self._tools, self._unseen)
         if not act:
-            await self._look(observer)
+            seen, _ = await self._look(observer)
+            self._keys = policy.known_keys(seen.facts)
             return
         async with self._tools.leases.hold(self._group.account) as lease:
             await self._come_to_rest(observer, lease)

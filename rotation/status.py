@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotation import policy
-from rotation.model import Action, Facts, Group, Publication, Request, SecretRef, Slot, Verdict
+from rotation.model import Action, Facts, Group, Publication, Reason, Request, SecretRef, Slot, Verdict
 from rotation.observe import glance
 from rotation.ports import Tools
 from rotation.report import Json, Report, verdict_to_json
@@ -57,7 +57,8 @@ class Standing:
 
     @property
     def _publications(self) -> tuple[Publication, ...]:
-        return self.facts.publications
+        # What tags say of an account of a kind that we do not know means something to others only.
+        return () if self.verdict.reason is Reason.UNKNOWN_TYPE else self.facts.publications
 
     def to_json(self) -> Json:
         """Return the standing with the names that scripts rely on; what is not known is null."""

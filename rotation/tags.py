@@ -25,6 +25,9 @@ STATE = "rotation-state"
 MICROSOFT = {RESOURCE_ID: "ProviderAddress", ACTIVE_SLOT: "CredentialId", VALIDITY_DAYS: "ValidityPeriodDays"}
 """Our names and those of Microsoft's rotation functions (KeyVault-Secrets-Rotation-*-PowerShell)."""
 
+OURS = frozenset({RESOURCE_ID, ACTIVE_SLOT, POLICY, STATE})
+"""The tags that nobody but us has a use for."""
+
 MAX_TAGS = 15
 MAX_TAG_LENGTH = 256
 """Key Vault's limits; the documents give 512 today and gave 256 before, so we stay below the smaller."""
@@ -49,8 +52,12 @@ class TagError(ValueError):
 
 def managed(raw: Mapping[str, str]) -> bool:
     """Whether the tags ask for rotation, readable or not."""
-    ours = {RESOURCE_ID, ACTIVE_SLOT, POLICY, STATE, MICROSOFT[RESOURCE_ID]}
-    return not ours.isdisjoint(raw)
+    return borrowed(raw) or not OURS.isdisjoint(raw)
+
+
+def borrowed(raw: Mapping[str, str]) -> bool:
+    """Whether the tags ask for rotation by Microsoft's functions, and none of them was meant for us."""
+    return MICROSOFT[RESOURCE_ID] in raw and OURS.isdisjoint(raw)
 
 
 def read_account(raw: Mapping[str, str]) -> AccountId:
@@ -130,7 +137,10 @@ def _read(raw: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T:
         except ValueError as error:
             raise TagError(used, str(error)) from error
     if any(value != values[0] for value in values):
-        raise TagError(name, f"it contradicts {MICROSOFT[name]}")
+        way_out = "give both the right value, or remove one"
+        if name == ACTIVE_SLOT:
+            way_out = "give both the same value, either will do: a wrong slot is corrected"
+        raise TagError(name, f"it says {raw[name]} and {MICROSOFT[name]} says {raw[MICROSOFT[name]]}; {way_out}")
     return values[0]
 
 

@@ -18,8 +18,10 @@ SET_ASIDE = frozenset({Reason.PAUSED, Reason.DISABLED})
 def planned(report: Report) -> Answer:
     """Say what a pass would do with each account."""
     rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes]
+    keys = [(key.fingerprint, key.slot, key.role or "", _name(o)) for o in report.outcomes for key in o.keys]
     parts: list[Listing | str] = [
         Listing(("Account", "Secrets", "Would", "Why"), rows),
+        Listing(("Fingerprint", "Slot", "Role", "Account"), keys, "Keys"),
         *_vaults(report.problems),
         _counts(report),
     ]
@@ -184,7 +186,7 @@ def _told(step: Step, later: Sequence[Step]) -> str:
         fate = "the previous key is retired next" if retired else _farewell(step)
         parts = [
             f"fingerprint {step.fingerprint}",
-            fate if step.secrets else "not published; the published key is good",
+            fate if step.secrets else "not published; the published key is good, and the next pass goes on",
         ]
     elif step.action is Action.RETIRE:
         parts = [f"the previous key {step.replaced} has stopped working"]

@@ -14,6 +14,7 @@ from azure.core.exceptions import (
     IncompleteReadError,
 )
 
+from rotation.cloud.roles import advice
 from rotation.errors import (
     CredentialUnavailable,
     Forbidden,
@@ -35,15 +36,6 @@ _DENIED_ACTION = re.compile(r"action:? '([\w.]+(?:/[\w*]+)+)'", re.IGNORECASE)
 
 # A key that found its way into a message of Azure's would look like this, also in an address or encoded once more.
 _KEY_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40,}(?:=|%(?:25)*3[Dd])+|[A-Za-z0-9]{40,}")
-
-_ROLES = (
-    ("microsoft.keyvault/", "Key Vault Secrets Officer"),
-    ("microsoft.storage/storageaccounts/read", "Reader"),
-    ("microsoft.storage/", "Storage Account Key Operator Service Role"),
-    ("microsoft.batch/", "Azure Batch Account Contributor"),
-    ("microsoft.signalrservice/", "SignalR/Web PubSub Contributor"),
-)
-"""The narrowest built-in role that grants an action, by how the action begins; the first match counts."""
 
 _MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
     # It was good when it was put into the request, and the machine stood still before that was sent.
@@ -145,16 +137,15 @@ def _forbidden(error: HttpResponseError, cannot: str, said: str) -> RotationErro
         return SecretDisabled(f"{cannot}its current version is disabled; enable it or publish a new version {said}")
     if "firewall" in code.lower() or "not authorized by network" in text or "Client address is not" in text:
         return Forbidden(
-            f"{cannot}the firewall of the vault or account does not let us in; allow this app's network or "
-            f"outbound addresses {said}"
+            f"{cannot}the firewall of the vault or account does not let us in; allow the network or address of this "
+            f"app, or of this machine {said}"
         )
     if code == "KeyBasedAuthenticationNotPermitted" or "SharedKey is not allowed" in text:
         return SharedKeyOff(f"{cannot}the account does not accept keys {said}")
     if match := _DENIED_ACTION.search(text):
         action = match[1]
         return Forbidden(
-            f"{cannot}our identity lacks the right to {action}; assign it the role {_role_for(action)!r} "
-            f"and allow some minutes {said}"
+            f"{cannot}our identity lacks the right to {action}; {advice(action)}; allow some minutes {said}"
         )
     return Forbidden(f"{cannot}our identity lacks a right {said}")
 
@@ -183,10 +174,6 @@ def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     """How long a service asked us to wait, where it said so in seconds."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdecimal() else None
-
-
-def _role_for(action: str) -> str:
-    return next((role for start, role in _ROLES if action.lower().startswith(start)), "Reader")
 
 
 def _said(error: HttpResponseError) -> str:

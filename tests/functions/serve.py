@@ -35,6 +35,8 @@ FOREIGN = ("AZURE_", "IDENTITY_", "MSI_", "AzureWebJobsStorage", "ROTATION_LEASE
 """How variables begin that would lead the app to a real Azure."""
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 logger = logging.getLogger("serve")
 
 
@@ -129,7 +131,7 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
     app = await load(ROOT)
     async with queues(storage) as work, asyncio.TaskGroup() as tasks:
         host = Host(app, work)
-        answering = web.Application()
+        answering = web.Application(middlewares=[_as_the_host_routes])
         answering.add_routes(host.routes())
         runner = web.AppRunner(answering, access_log=None)
         await runner.setup()
@@ -144,6 +146,15 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
             task.cancel()
         await runner.cleanup()
         await app.close()
+
+
+@web.middleware
+async def _as_the_host_routes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The host knows nothing at a route whose method does not fit, as at any other address."""
+    try:
+        return await handler(request)
+    except (web.HTTPMethodNotAllowed, web.HTTPNotFound):
+        return web.Response(status=404)
 
 
 async def _listen(listener: Listener) -> None:

@@ -123,6 +123,8 @@ def test_a_person_can_try_the_whole_app() -> None:
         assert 200 == served.ask("/api/rotate/kv-orders/live-connection", {"force": True})[0]
         assert "Secondary" == served.slots()["wps-contoso-live"]
         assert 404 == served.ask("/api/rotate/kv-orders/orders-smtp-password", {})[0]
+        assert (404, "") == served.ask("/api/rotate/kv-orders/live-connection")
+        assert (404, "") == served.ask("/api/status", method="DELETE")
 
 
 def test_timers_fire_by_themselves() -> None:

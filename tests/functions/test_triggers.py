@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rotation.clock import SystemClock
+from rotation.model import Sensitive
 from simulator.client import ControlClient
 from tests.functions.estate import estate
 from tests.functions.events import EXPIRED, NEAR_EXPIRY, cloud_event, current_version, event_grid, quirky
@@ -329,6 +330,15 @@ async def test_a_deep_status_sees_drift(app: App, simulator: ControlClient) -> N
     assert "rotate" == shallow.json()["accounts"][0]["verdict"]["action"]
     assert "republish" == deep.json()["accounts"][0]["verdict"]["action"]
     assert [] == changes(simulator)
+
+
+async def test_a_deep_status_tells_both_keys_by_fingerprint(app: App, simulator: ControlClient) -> None:
+    """Where a key was found, this says whose it is and which role ends it."""
+    (account,) = (await app.get("status", deep="true")).json()["accounts"]
+
+    assert [("key1", "active"), ("key2", "idle")] == [(key["slot"], key["role"]) for key in account["keys"]]
+    every_key = simulator.keys()
+    assert {key["fingerprint"] for key in account["keys"]} <= {Sensitive(key).fingerprint for key in every_key}
 
 
 async def test_status_can_be_narrowed(app: App, simulator: ControlClient) -> None:

@@ -22,6 +22,7 @@ from tests.integration.engine import Later
 from tests.integration.estates import one_account, publication
 from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
 from tests.seeing import regenerates, told
+from tests.surface.cli.estates import MICROSOFT_SQL
 
 WORK = Work(secrets=(SecretRef("kv-one", "secret-0"),), request=Request(id="one"), asked=SystemClock().now())
 
@@ -63,6 +64,27 @@ async def test_the_accounts_of_a_sweep_share_a_listing(simulator: ControlClient)
 
     assert (2, 3) == (shared, listings(simulator))
     assert 2 == regenerates(simulator)
+
+
+async def test_what_is_left_to_other_functions_wakes_nobody(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database tagged for Microsoft's functions: no error, and nothing that could be taken for overdue."""
+    simulator.reset(over_two_vaults())
+    simulator.add_secret("kv-one", name="sql-password", tags=MICROSOFT_SQL, created="P75D", expires="P15D")
+    async with app() as triggers:
+        swept, audited = await triggers.sweep(), await triggers.audit()
+        (sql,) = (text for text in audited if "sql-orders" in text)
+        simulator.clear_journal()
+        await triggers.rotate_account(sql.encode())
+
+    assert (1, 2) == (len(swept), len(audited))
+    (attempt,) = told(caplog, "attempt")
+    assert ("left", "unknown-type") == (attempt["status"], attempt["reason"])
+    for event in (attempt, *(event for event in told(caplog, "queued") if "sql-orders" in event["account"])):
+        assert {"due", "published", "days_left"}.isdisjoint(event)
+    assert {record.levelno for record in caplog.records if "sql-orders" in record.message} == {logging.INFO}
+    assert {"/secrets"} >= {entry["path"].rstrip("/") for entry in simulator.journal() if not entry["sign_in"]}
 
 
 async def test_a_listing_serves_nobody_who_asked_after_it(simulator: ControlClient) -> None:

@@ -113,8 +113,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a staged key is not the idle key that leaked",
         "rotation/policy.py",
-        "if all(staged_slot(facts, p) != s for p in facts.publications)]",
-        "]",
+        "for slot in facts.keys if slot not in staged}",
+        "for slot in facts.keys}",
         f"{UNIT} {PROPERTIES} {ROTATION}",
     ),
     Guard(
@@ -262,7 +262,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what the listing shows to be refused contacts no account",
         "rotation/rotate.py",
-        "        if self._verdict.action is Action.REFUSE:\n            return\n",
+        "        if self._verdict.action is Action.REFUSE or self._verdict.reason is Reason.UNKNOWN_TYPE:\n"
+        "            return\n",
         "",
         f"{ROTATION} {COMMANDS} {TRIGGERS}",
     ),

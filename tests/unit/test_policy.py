@@ -128,6 +128,13 @@ CASES: dict[str, Case] = {
         obstacle(Reason.TAGS_UNREADABLE, "tag active-slot: it is missing"), Reason.TAGS_UNREADABLE, "active-slot"
     ),
     "an unknown kind of account is refused": refuse(obstacle(Reason.UNKNOWN_TYPE), Reason.UNKNOWN_TYPE),
+    "one that only Microsoft's tags name is left to their functions": leave(
+        replace(obstacle(Reason.UNKNOWN_TYPE, "unknown"), borrowed=True),
+        Reason.UNKNOWN_TYPE,
+        "stgorders: unknown",
+        "left",
+    ),
+    "a known one that only Microsoft's tags name is rotated": leave(replace(facts(), borrowed=True), Reason.FRESH),
     "a value in another format than its tags say is refused": refuse(
         obstacle(Reason.FORMAT_MISMATCH), Reason.FORMAT_MISMATCH
     ),
@@ -324,7 +331,7 @@ CASES: dict[str, Case] = {
         Reason.STAGED,
         OLD,
         (KEY,),
-        ("key2", "2026-11-21T02:00:00Z"),
+        ("key2", "2026-11-21T02:00:00Z", "waits to be published"),
     ),
     "a staged key goes to every secret, noted on each or not": Case(
         pair(publication(state=State(staged_slot=OLD)), publication(STRING)),
@@ -595,6 +602,7 @@ CASES: dict[str, Case] = {
         facts(request=emergency(suspect(FIRST, published=True)), unseen=("kv-x", "kv-a")),
         Reason.VAULT_UNSEEN,
         "kv-a, kv-x",
+        "only where it publishes no key of these accounts",
     ),
     "what regenerates nothing goes on while a vault could not be listed": Case(
         facts(publication(holds=None, accepted=False), unseen=("kv-billing",)),
@@ -649,6 +657,11 @@ CROSSED = State(staged_slot=OLD, staged_at=NOW, id="INC-42", rotated_at=NOW - AG
 """A state in which several rules would like to answer."""
 
 PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
+    "an unknown kind before the allow-list": (
+        policy.unknown_kind,
+        policy.not_allowed,
+        facts(allowed=("/subscriptions/x",), obstacles=(Obstacle(Reason.UNKNOWN_TYPE, "unknown"),)),
+    ),
     "the allow-list before obstacles": (
         policy.not_allowed,
         policy.obstructed,
@@ -834,6 +847,30 @@ def test_a_staged_key_is_no_suspect() -> None:
 
     assert suspects(waiting, Role.BOTH) == {(FIRST, True)}
     assert suspects(waiting, Role.IDLE) == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "roles"),
+    [
+        pytest.param(facts(), (Role.ACTIVE, Role.IDLE), id="one secret"),
+        pytest.param(pair(publication(), publication(STRING, OLD)), (Role.ACTIVE, Role.ACTIVE), id="a split"),
+        pytest.param(facts(publication(holds=None)), (Role.ACTIVE, Role.IDLE), id="drift"),
+        pytest.param(facts(publication(state=State(staged_slot=OLD))), (Role.ACTIVE, None), id="a staged key"),
+        pytest.param(obstacle(Reason.FORMAT_MISMATCH), (None, None), id="a secret that cannot be judged"),
+        pytest.param(replace(facts(), publications=()), (None, None), id="no readable publication"),
+    ],
+)
+def test_each_key_is_told_with_the_role_that_would_name_it(given: Facts, roles: tuple[Role | None, ...]) -> None:
+    """Who found a key compares fingerprints, and has to know which role ends that key and no other."""
+    told = policy.known_keys(given)
+
+    assert [(slot, KEYS[slot]) for slot in (FIRST, OLD)] == [(key.slot, key.fingerprint) for key in told]
+    assert roles == tuple(key.role for key in told)
+
+
+def test_keys_that_are_not_listed_are_not_told() -> None:
+    """A lock forbids to list them."""
+    assert () == policy.known_keys(facts(keys={}))
 
 
 def test_suspects_are_named_once() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import BadInput, Forbidden, RotationError, Unavailable
-from rotation.model import Action, Reason, Verdict
+from rotation.model import Action, KnownKey, Reason, Role, Verdict
 from rotation.report import Outcome, Report, Step, verdict_to_json
 from tests.unit.facts import KEY, NOW, STRING
 
@@ -45,6 +45,11 @@ OUTCOMES: dict[str, tuple[Outcome, str, int]] = {
     "bad input": (outcome(None, error=BadInput("x")), "failed", 2),
     "a pause": (outcome(leaving(Reason.PAUSED)), "left", 0),
     "a pause, where a person insisted": (outcome(leaving(Reason.PAUSED), insisted=True), "left", 3),
+    "an unknown kind of account, where a person insisted": (
+        outcome(leaving(Reason.UNKNOWN_TYPE), insisted=True),
+        "left",
+        3,
+    ),
     "a disabled secret, where a person insisted": (outcome(leaving(Reason.DISABLED), insisted=True), "left", 3),
     "a listing that lags, where a person insisted": (outcome(leaving(Reason.KEYS_BEHIND), insisted=True), "left", 1),
     "a request that was done before": (outcome(leaving(Reason.ALREADY_DONE), insisted=True), "left", 0),
@@ -69,6 +74,16 @@ def test_a_report_exits_with_the_gravest_code() -> None:
     assert Report((grave, passing, fine)).exit_code == 3
     assert Report((fine,), {"kv-billing": Unavailable("x")}).exit_code == 1
     assert Report((passing,), {"kv-billing": Forbidden("x")}).exit_code == 3
+
+
+def test_keys_are_told_by_slot_fingerprint_and_role() -> None:
+    """A key whose role nobody can tell has none."""
+    keys = (KnownKey("key1", "11aa11aa11aa", Role.ACTIVE), KnownKey("key2", "22bb22bb22bb"))
+
+    assert Outcome("", (), keys=keys).to_json()["keys"] == [
+        {"slot": "key1", "fingerprint": "11aa11aa11aa", "role": "active"},
+        {"slot": "key2", "fingerprint": "22bb22bb22bb"},
+    ]
 
 
 def test_a_report_counts_by_status() -> None:

@@ -69,7 +69,16 @@ BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
     "half a day": ({"validity-days": "0.5"}, "validity-days", "1 to 3650"),
     "a validity in other digits": ({"validity-days": "٦٠"}, "validity-days", "1 to 3650"),
     "a validity with a line break": ({"validity-days": "60\n"}, "validity-days", "1 to 3650"),
-    "two conventions that disagree": ({"CredentialId": "key2"}, "active-slot", "it contradicts CredentialId"),
+    "two conventions that disagree": (
+        {"CredentialId": "key2"},
+        "active-slot",
+        "it says key1 and CredentialId says key2; give both the same value, either will do: a wrong slot is corrected",
+    ),
+    "two accounts": (
+        {"ProviderAddress": f"{ACCOUNT}2"},
+        "resource-id",
+        f"it says {ACCOUNT} and ProviderAddress says {ACCOUNT}2; give both the right value, or remove one",
+    ),
     "a bad tag of the other convention": ({"ValidityPeriodDays": "x"}, "ValidityPeriodDays", "1 to 3650"),
     "a policy that is none": ({"rotation-policy": "never"}, "rotation-policy", "something else than format=…"),
     "a word that the policy does not have": ({"rotation-policy": "pause=true"}, "rotation-policy", "something else"),
@@ -151,6 +160,23 @@ def test_what_is_not_said_any_more_is_not_written() -> None:
 def test_a_secret_asks_for_rotation_by_any_name_that_is_ours_alone(raw: Mapping[str, str], managed: bool) -> None:  # noqa: FBT001  # a column of the table
     """A secret whose tags are half lost is complained about, not overlooked."""
     assert tags.managed(raw) is managed
+
+
+@pytest.mark.parametrize(
+    ("raw", "borrowed"),
+    [
+        ({"ProviderAddress": str(ACCOUNT)}, True),
+        ({"ProviderAddress": str(ACCOUNT), "CredentialId": "key1", "ValidityPeriodDays": "60", "owner": "x"}, True),
+        ({"ProviderAddress": str(ACCOUNT), "validity-days": "60"}, True),
+        ({"ProviderAddress": str(ACCOUNT), "rotation-policy": "paused=true"}, False),
+        ({"ProviderAddress": str(ACCOUNT), "resource-id": str(ACCOUNT)}, False),
+        ({"CredentialId": "key1"}, False),
+        ({}, False),
+    ],
+)
+def test_tags_that_were_never_meant_for_us_are_known(raw: Mapping[str, str], borrowed: bool) -> None:  # noqa: FBT001
+    """One tag of ours is enough to be meant."""
+    assert tags.borrowed(raw) is borrowed
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,12 @@ STORAGE_ID = f"{SUBSCRIPTION}/resourceGroups/rg-orders/providers/Microsoft.Stora
 DUE = "kv-orders/orders-storage-key"
 ALSO_DUE = "kv-billing/orders-storage-key"
 FRESH = "kv-orders/live-connection"
+MICROSOFT_SQL = {
+    "ProviderAddress": f"{SUBSCRIPTION}/resourceGroups/rg-orders/providers/Microsoft.Sql/servers/sql-orders",
+    "CredentialId": "orders-administrator",
+    "ValidityPeriodDays": "60",
+}
+"""What Microsoft's function for databases reads from a secret."""
 
 
 def managed(name: str, account: str, slot: str, **told: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from rotation import doctor
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
-from tests.surface.cli.estates import BATCH, PUBSUB, STORAGE, managed
+from tests.surface.cli.estates import BATCH, MICROSOFT_SQL, PUBSUB, STORAGE, STORAGE_ID, SUBSCRIPTION, managed
 
 
 def checks(command: Command) -> dict[tuple[str, str], dict[str, Any]]:
@@ -70,6 +70,28 @@ def test_a_missing_right_is_found_before_a_rotation_needs_it(  # noqa: PLR0913, 
     assert found["result"] == "wrong"
     assert action.lower() in found["finding"].lower()
     assert command("doctor").code == 3
+
+
+def test_the_promises_and_limits_are_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have to be those of the app, so a person compares them."""
+    unlimited = command("doctor").row("✓ settings")
+    monkeypatch.setenv("ROTATION_ACCOUNTS", f"{STORAGE_ID},{SUBSCRIPTION}/resourceGroups/rg-live")
+    monkeypatch.setenv("ROTATION_OVERLAP", "P15D")
+    limited = command("doctor").row("✓ settings")
+
+    told = "2 vaults; any account; overlap P2D; grace PT15M; probe try; AzureCloud"
+    assert unlimited.endswith(told)
+    assert "accounts only of 2 scopes in ROTATION_ACCOUNTS; overlap P15D" in limited
+
+
+def test_what_is_left_to_other_functions_is_no_complaint(command: Command, simulator: ControlClient) -> None:
+    """A database in the same vault is rotated by whoever tagged it so."""
+    simulator.add_secret("kv-orders", name="sql-password", tags=MICROSOFT_SQL)
+
+    ran = command("doctor")
+
+    assert ran.code == 0
+    assert "it is left to them" in ran.row("✓ sql-orders tags")
 
 
 def test_a_lock_is_found(command: Command, simulator: ControlClient) -> None:

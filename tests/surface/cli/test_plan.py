@@ -2,9 +2,10 @@
 
 import pytest
 
+from rotation.model import Sensitive
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
-from tests.surface.cli.estates import BATCH, DUE, FRESH, PUBSUB, STORAGE
+from tests.surface.cli.estates import BATCH, DUE, FRESH, MICROSOFT_SQL, PUBSUB, STORAGE
 
 
 def test_every_account_gets_its_verdict(command: Command) -> None:
@@ -24,10 +25,44 @@ def test_the_shape_of_the_json_is_stable(command: Command) -> None:
 
     (account,) = document["accounts"]
     assert set(document) == {"accounts", "counts", "problems", "exit_code"}
-    assert set(account) == {"account", "secrets", "status", "verdict", "trigger", "seconds"}
+    assert set(account) == {"account", "secrets", "status", "verdict", "keys", "trigger", "seconds"}
     assert (account["status"], account["trigger"]) == ("planned", "operator")
     assert account["verdict"]["slot"] == "key2"
     assert len(account["verdict"]["secrets"]) == 3
+
+
+def test_both_keys_are_told_by_their_fingerprints(command: Command, simulator: ControlClient) -> None:
+    """Who finds a key sees whose it is, and by which role to declare it compromised."""
+    every_key = simulator.keys()
+
+    ran = command("plan", FRESH)
+    (account,) = command("plan", FRESH, "--json").document["accounts"]
+
+    assert [("Primary", "active"), ("Secondary", "idle")] == [(key["slot"], key["role"]) for key in account["keys"]]
+    assert {key["fingerprint"] for key in account["keys"]} <= {Sensitive(key).fingerprint for key in every_key}
+    for key in account["keys"]:
+        assert f"{key['fingerprint']} {key['slot']} {key['role']} {PUBSUB}" == ran.row(key["fingerprint"])
+
+
+def test_a_dry_run_tells_the_keys_too(command: Command) -> None:
+    """It is a plan for another request."""
+    (account,) = command("rotate", FRESH, "--force", "--dry-run", "--json").document["accounts"]
+
+    assert 2 == len(account["keys"])
+
+
+def test_what_is_left_to_other_functions_is_no_failure(command: Command, simulator: ControlClient) -> None:
+    """A database in the same vault: nobody is asked to act, unless somebody wants it rotated here."""
+    simulator.add_secret("kv-orders", name="sql-password", tags=MICROSOFT_SQL)
+    simulator.clear_journal()
+
+    planned, every, audited = command("plan"), command("rotate", "--all"), command("audit")
+    insisted = command("rotate", "kv-orders/sql-password", "--force")
+
+    assert (planned.code, every.code, audited.code, insisted.code) == (0, 0, 0, 3)
+    assert "leave: unknown-type" in planned.row("sql-orders")
+    assert "leave: unknown-type" in insisted.row("sql-orders")
+    assert not any("sql-orders" in entry["path"] for entry in simulator.journal())
 
 
 def test_nothing_changes(command: Command, simulator: ControlClient) -> None:

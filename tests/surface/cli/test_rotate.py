@@ -235,9 +235,19 @@ def test_what_was_not_done_in_an_emergency_is_to_be_repeated(command: Command, s
     again = command(*asked)
 
     assert (first.code, again.code) == (1, 0)
-    assert "repeat the command with --request-id leak-3" in first.out
+    assert "everywhere: repeat the command with --request-id leak-3" in first.out
     assert "leave: already-done" in again.row(PUBSUB)
     assert "rotate: compromised" in again.row(BATCH)
+
+
+def test_what_a_person_must_put_right_comes_before_a_repetition(command: Command, simulator: ControlClient) -> None:
+    """The same command would end in the same way until then."""
+    simulator.change_account(PUBSUB, shared_keys=False)
+
+    ran = command("rotate", FRESH, "--compromised", "active", "--request-id", "leak-4")
+
+    assert ran.code == 3
+    assert "after putting that right, repeat the command with --request-id leak-4" in ran.words
 
 
 def test_an_unlisted_vault_forbids_to_regenerate(command: Command, simulator: ControlClient) -> None:
@@ -296,5 +306,7 @@ def test_a_key_that_is_not_accepted_yet_is_transient(
 
     assert first.code == 1
     assert "failed: staged" in first.words
-    assert "not published; the published key is good" in first.words
+    assert "not published; the published key is good, and the next pass goes on" in first.words
     assert "publish: staged" in command("status", DUE).out
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action", "kv-billing")
+    assert "waits for the service" not in command("plan", DUE).words

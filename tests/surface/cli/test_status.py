@@ -2,7 +2,7 @@
 
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
-from tests.surface.cli.estates import DUE, FRESH, PUBSUB, PUBSUB_ID, STORAGE, managed
+from tests.surface.cli.estates import DUE, FRESH, MICROSOFT_SQL, PUBSUB, PUBSUB_ID, STORAGE, managed
 
 
 def test_every_account_has_one_row(command: Command) -> None:
@@ -72,6 +72,21 @@ def test_a_secret_without_an_account_is_named(command: Command, simulator: Contr
     assert told.row("kv-orders/lost") == "kv-orders/lost kv-orders/lost: tag resource-id: it is missing"
     assert [stray["secrets"] for stray in asked.document["strays"]] == [["kv-orders/lost"]]
     assert asked.document["accounts"] == []
+
+
+def test_what_is_left_to_other_functions_is_told_and_no_failure(command: Command, simulator: ControlClient) -> None:
+    """A database in the same vault, tagged for Microsoft's functions, is nobody's work here; what we tag is."""
+    simulator.add_secret("kv-orders", name="sql-password", tags=MICROSOFT_SQL)
+
+    left = command("status")
+    (account,) = command("status", "kv-orders/sql-password", "--json").document["accounts"]
+    simulator.change_secret("kv-orders", "sql-password", tags={"rotation-policy": "format=key"})
+    meant = command("status")
+
+    assert (left.code, meant.code) == (0, 3)
+    assert left.row("sql-orders") == "sql-orders servers kv-orders/sql-password leave: unknown-type"
+    assert (account["active_slot"], account["due"], account["expires"]) == (None, None, None)
+    assert "refuse: unknown-type" in meant.out
 
 
 def test_a_vault_that_cannot_be_listed_is_told(command: Command, simulator: ControlClient) -> None:

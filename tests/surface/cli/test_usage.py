@@ -61,6 +61,23 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(
     assert simulator.journal() == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "help_"),
+    [
+        (("rotate",), "python -m rotation rotate --help"),
+        (("--json", "enroll"), "python -m rotation enroll --help"),
+        (("rotat",), "python -m rotation --help"),
+        (("--nothing",), "python -m rotation --help"),
+    ],
+)
+def test_the_help_that_is_pointed_at_can_be_typed(command: Command, arguments: tuple[str, ...], help_: str) -> None:
+    """It is that of the command that was meant, or of all where none was."""
+    ran = command(*arguments)
+
+    assert f"see `{help_}`" in ran.words
+    assert 0 == command(*help_.split()[3:]).code
+
+
 @pytest.mark.parametrize("name", sorted(get_group(app).commands))
 def test_every_command_tells_all_that_is_wrong_with_the_settings(
     command: Command, monkeypatch: pytest.MonkeyPatch, name: str
