@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rotation.errors import LeaseLost
 from tests.mutants.__main__ import attempt
 from tests.mutants.guards import ROOT
 from tests.mutants.noticing import NOTICED, asserted
@@ -60,6 +61,7 @@ def test_an_assertion_is_found_wherever_it_is() -> None:
         pass
 
     assert asserted(several)
+    assert asserted(LeaseLost())
     assert asserted(missed.value)
     assert not asserted(ExceptionGroup("", [KeyError()]))
 
