@@ -18,8 +18,6 @@ from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 
-NOTICED = {"killed", "timeout"}
-
 
 def conditions(node: cst.If | cst.CompIf) -> Iterator[cst.If | cst.CompIf]:
     """Force a condition either way; most guards are one, and mutmut leaves alone those that are a mere name or call."""
@@ -36,7 +34,7 @@ def survivors() -> tuple[int, list[tuple[str, str, str]]]:
         found.load()
         tried += len(found.exit_code_by_key)
         for name, code in found.exit_code_by_key.items():
-            if status_by_exit_code[code] not in NOTICED:
+            if status_by_exit_code[code] != "killed":
                 diff = get_diff_for_mutant(name, path=path).splitlines()[3:]
                 unnoticed.append((_function(name), _lines(diff, "-"), _lines(diff, "+")))
     return tried, unnoticed

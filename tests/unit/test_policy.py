@@ -237,10 +237,10 @@ CASES: dict[str, Case] = {
         BOTH,
     ),
     "a lost value that nobody could try is drift once the listing has had time to follow": Case(
-        facts(publication(holds=None, age=policy.SETTLING)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
+        facts(publication(holds=None, age=20 * MINUTE)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
     ),
     "a lost value that nobody could try may be newer than the listing": leave(
-        facts(publication(holds=None, age=policy.SETTLING - SECOND)),
+        facts(publication(holds=None, age=20 * MINUTE - SECOND)),
         Reason.KEYS_BEHIND,
         str(KEY),
         until=NOW + SECOND,

@@ -197,7 +197,11 @@ def test_a_vault_that_was_not_seen_is_kept_in_mind(
     """S1: it may publish the key that would be regenerated."""
     outcome = asyncio.run(look(group(due), Request(), due.tools(), ("kv-away",)))
 
-    assert ((), Reason.VAULT_UNSEEN) == (outcome.steps, outcome.verdict and outcome.verdict.reason)
+    assert (None, (), Reason.VAULT_UNSEEN) == (
+        outcome.error,
+        outcome.steps,
+        outcome.verdict and outcome.verdict.reason,
+    )
 
 
 def test_a_role_becomes_slots_and_nothing_is_done(world: World) -> None:
