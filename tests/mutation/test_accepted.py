@@ -2,10 +2,12 @@
 
 import ast
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.mutation.__main__ import complaints
 from tests.mutation.accepted import ACCEPTED, Change
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,16 @@ def test_what_was_accepted_still_stands(change: Change) -> None:
 
     assert change.stands in " ".join((ast.get_source_segment(text, found) or "").split())
     assert change.stands != change.broken
+
+
+def test_what_survives_has_to_be_what_was_accepted() -> None:
+    """As often as it was, so that a second change of the same words is looked at as well."""
+    known, other = Change("policy.due", "a", "b"), Change("policy.due", "a", "c")
+
+    assert [] == complaints(Counter([known]), {"because": [known]})
+    assert [f"UNNOTICED: {other}"] == complaints(Counter([known, other]), {"because": [known]})
+    assert [f"UNNOTICED: {known}"] == complaints(Counter([known, known]), {"because": [known]})
+    assert [f"ACCEPTED, but noticed or gone: {known}"] == complaints(Counter(), {"because": [known]})
 
 
 def test_what_is_changed_and_what_has_to_notice_exists() -> None:

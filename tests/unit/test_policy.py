@@ -147,7 +147,7 @@ CASES: dict[str, Case] = {
         "a lock; keys are off",
     ),
     "an account that nothing publishes is refused": refuse(
-        replace(facts(), publications=()), Reason.TAGS_UNREADABLE, "no secret with readable tags publishes this account"
+        replace(facts(), publications=()), Reason.TAGS_UNREADABLE, "no secret"
     ),
     "a slot that the service does not have is refused, with the names it has": refuse(
         facts(publication(holds="Primary")), Reason.TAGS_UNREADABLE, "'Primary'", "key1 and key2", str(KEY)
@@ -967,8 +967,11 @@ def test_a_verdict_has_the_same_words_for_the_same_facts() -> None:
 
 
 def test_a_verdict_speaks_only_of_what_there_is() -> None:
-    """Where no key is to be retired, nothing is said of it."""
+    """Nothing of a retirement where none is to come, and nothing of secrets where there are none."""
     assert judge(facts(), NOW).because == "next due 2026-12-21T03:00:00Z"
+    assert judge(replace(facts(), publications=()), NOW).because == (
+        "no secret with readable tags publishes this account"
+    )
 
 
 def test_formats_do_not_matter_to_a_verdict() -> None:
