@@ -56,14 +56,14 @@ def hunt(guard: Guard) -> str:
         if (ROOT / "node_modules").exists():
             (copy / "node_modules").symlink_to(ROOT / "node_modules")
         breach(guard, copy)
-        told = attempt(copy, *guard.tests.split()) or "every test passed"
+        told = attempt(copy, *guard.options, *guard.paths) or "every test passed"
         noticed = NOTICED.search(told)
         if noticed is None:
             raise UnnoticedError("\n".join(FAILED.findall(told)[:5]) or told[-2000:])
-        if not NOTICED.search(attempt(copy, noticed[1]) or ""):
+        if not NOTICED.search(attempt(copy, *guard.options, noticed[1]) or ""):
             raise UnnoticedError(f"{noticed[1]} failed once, and not again")
         shutil.copy(ROOT / guard.file, copy / guard.file)
-        if attempt(copy, noticed[1]):
+        if attempt(copy, *guard.options, noticed[1]):
             raise UnnoticedError(f"{noticed[1]} fails as well where nothing is broken")
         return noticed[1]
 

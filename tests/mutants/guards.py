@@ -10,12 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-RULES = "tests/unit/test_policy.py"
-ONE_PASS = "tests/unit/test_rotate.py"
-TAGS = "tests/unit/test_tags.py"
-MESSAGES = "tests/unit/test_messages.py"
-ORDERS = "tests/unit/test_orders.py"
-STORIES = "tests/properties/test_stories.py"
+PURE = "--confcutdir=tests/properties"
+"""Starts no simulator, which these tests do not talk to."""
+RULES = f"{PURE} tests/unit/test_policy.py"
+ENGINE = f"{PURE} tests/unit/test_rotate.py"
+TAGS = f"{PURE} tests/unit/test_tags.py"
+MODEL = f"{PURE} tests/unit/test_model.py"
+MESSAGES = f"{PURE} tests/unit/test_messages.py"
+ORDERS = f"{PURE} tests/unit/test_orders.py"
+STORIES = f"{PURE} tests/properties/test_stories.py"
 ROTATION = "tests/integration/test_rotation.py"
 VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
@@ -37,7 +40,17 @@ class Guard:
     broken: str
     """What is put in its place."""
     tests: str
-    """Where the test is that fails without it."""
+    """Where the test is that fails without it, behind options of pytest."""
+
+    @property
+    def options(self) -> list[str]:
+        """What pytest has to be told besides the tests."""
+        return [word for word in self.tests.split() if word.startswith("-")]
+
+    @property
+    def paths(self) -> list[str]:
+        """The files and folders of the tests."""
+        return [word for word in self.tests.split() if not word.startswith("-")]
 
 
 def rules() -> tuple[Guard, ...]:
@@ -133,7 +146,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "if hands.done:",
         "if False:",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "a publication is compared before it is written",
@@ -275,28 +288,28 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "        if self._verdict.action is Action.REFUSE:\n            return\n",
         "",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "a request that was acted on is not acted on again",
         "rotation/rotate.py",
         "self._request = self._request.settled()",
         "pass",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "a regenerated suspect is done with, whatever a listing says",
         "rotation/rotate.py",
         "self._request = self._request.without(verdict.slot)",
         "pass",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "a pass holds the lease of its account",
         "rotation/rotate.py",
         "        async with self._tools.leases.hold(self._group.account) as lease:\n",
         "        from rotation.cloud.lease import InProcessLease\n        if lease := InProcessLease():\n",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "one vault that cannot be listed does not hide the others",
@@ -310,7 +323,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "        except RotationError as failure:\n            error = failure\n",
         "",
-        ONE_PASS,
+        ENGINE,
     ),
     Guard(
         "a regenerate is sent once by the SDK",
@@ -583,7 +596,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/model.py",
         "    def __repr__(self) -> str:",
         "    def unused(self) -> str:",
-        "tests/unit/test_model.py",
+        MODEL,
     ),
     Guard(
         "what Azure quotes is searched for keys",
