@@ -16,8 +16,13 @@ def pytest_exception_interact(
     call: pytest.CallInfo[object],
     report: pytest.CollectReport | pytest.TestReport,
 ) -> None:
-    """Stop when what was raised is a failed assertion of a test."""
-    if call.when == "call" and isinstance(report, pytest.TestReport) and call.excinfo and asserted(call.excinfo.value):
+    """Stop when what was raised is a failed assertion of a test, or of what looks at the world after it."""
+    if (
+        call.when in ("call", "teardown")
+        and isinstance(report, pytest.TestReport)
+        and call.excinfo
+        and asserted(call.excinfo.value)
+    ):
         node.session.shouldstop = f"noticed by {node.nodeid}"
 
 
