@@ -470,14 +470,14 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/triggers.py",
         "if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):",
         "if strange := []:",
-        f"{TRIGGERS} tests/functions/test_triggers.py",
+        "tests/functions/test_triggers.py",
     ),
     Guard(
         "an order for another vault is refused",
         "rotation/triggers.py",
         "if order.ref.vault not in settings.vaults:",
         "if False:",
-        f"{TRIGGERS} tests/functions/test_triggers.py",
+        "tests/security/test_strange_vaults.py",
     ),
     Guard(
         "only what waiting may mend is raised to the queue",
@@ -547,7 +547,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/containment.py",
         "except asyncio.CancelledError:",
         "except ZeroDivisionError:",
-        TRIGGERS,
+        f"{PURE} tests/unit/test_containment.py",
     ),
     Guard(
         "messages of another version are refused",
