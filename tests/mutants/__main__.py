@@ -63,8 +63,8 @@ def hunt(guard: Guard) -> str:
         if not NOTICED.search(attempt(copy, *guard.options, noticed[1]) or ""):
             raise UnnoticedError(f"{noticed[1]} failed once, and not again")
         shutil.copy(ROOT / guard.file, copy / guard.file)
-        if told := attempt(copy, *guard.options, noticed[1]):
-            raise UnnoticedError(f"{noticed[1]} fails as well where nothing is broken\n{told[-2000:]}")
+        if why := attempt(copy, *guard.options, noticed[1]):
+            raise UnnoticedError(f"{noticed[1]} fails as well where nothing is broken\n{why[-2000:]}")
         return noticed[1]
 
 
