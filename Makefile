@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check prove prove-full lint mutants soak package bench bench-cli bench-start lock audit clean
+.PHONY: help setup demo serve test check prove prove-full lint mutants mutate soak package bench bench-cli bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -62,6 +62,9 @@ lint: setup ## ruff and mypy, as strict as they go
 
 mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour)
 	@$(VENV)/python -m tests.mutants
+
+mutate: setup ## change every expression of what decides, one at a time, and say which changes no test noticed (ten minutes)
+	@$(VENV)/python -m tests.mutation
 
 MINUTES ?= 5
 

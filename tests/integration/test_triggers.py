@@ -346,7 +346,7 @@ async def test_a_message_that_met_a_busy_account_to_its_end_is_parked_only_for_a
         (due,) = await triggers.sweep()
         stall = simulator.fault(method="POST", path="regenerateKey", stall=True)
         handed_over = await triggers.rotate_now(ROUTE, {}, json.dumps(order).encode())
-        assert simulator.hits(stall, wait=10)
+        assert await asyncio.to_thread(simulator.hits, stall, wait=10)
         message = handed_over.message if order else due
         assert message is not None
         ended = await asyncio.gather(triggers.rotate_account(message.encode(), DELIVERIES), return_exceptions=True)

@@ -2,7 +2,8 @@
 
     python -m tests.mutants [WORD]
 
-WORD selects the guards that have it in their names. Exits with 1 when a guard can be broken unnoticed.
+WORD selects the guards that have it in their names. Exits with 1 when a guard can be broken unnoticed: when no
+assertion of its tests fails, or one that fails does not do so again, or does where nothing is broken.
 """
 
 import re
@@ -13,30 +14,39 @@ import tempfile
 from pathlib import Path
 
 from tests.mutants.guards import GUARDS, ROOT, Guard
+from tests.mutants.noticing import NOTICED
 
-COPIED = ("rotation", "simulator", "examples", "tests", "docs", "infra", ".ci", ".github")
+COPIED = ("rotation", "simulator", "examples", "bench", "tests", "docs", "infra", ".ci", ".github")
 FILES = (
     *("function_app.py", "host.json", "local.settings.sample.json", "pyproject.toml", "package.json", "azure.yaml"),
     *("requirements.txt", ".funcignore", "README.md", "SECURITY.md", "CHANGELOG.md", "Makefile"),
 )
-FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+)$", re.MULTILINE)
 
 
 def main(word: str = "") -> int:
     """Hunt, print, and say whether all guards are guarded."""
-    unnoticed = []
+    missed = 0
     chosen = [guard for guard in GUARDS if word in guard.name]
     for guard in chosen:
-        noticed = hunt(guard)
-        print(f"{guard.name:64}  {noticed or 'UNNOTICED'}", flush=True)  # noqa: T201  what it is for
-        if noticed is None:
-            unnoticed.append(guard)
-    print(f"{len(chosen)} guards broken, {len(unnoticed)} unnoticed")  # noqa: T201  what it is for
-    return int(bool(unnoticed) or not chosen)
+        try:
+            told = hunt(guard)
+        except UnnoticedError as why:
+            missed, told = missed + 1, f"UNNOTICED: {why}"
+        print(f"{guard.name:80}  {told}", flush=True)  # noqa: T201  what it is for
+    print(f"{len(chosen)} guards broken, {missed} unnoticed")  # noqa: T201  what it is for
+    return int(missed > 0 or not chosen)
 
 
-def hunt(guard: Guard) -> str | None:
-    """Break one guard in a copy; the test that failed first, or None."""
+class UnnoticedError(Exception):
+    """No test noticed that a guard was broken, or not for that reason."""
+
+
+def hunt(guard: Guard) -> str:
+    """Break one guard in a copy and return the test whose assertion failed first; raises UnnoticedError.
+
+    That test has to fail again, and to pass in the same copy as soon as the guard stands again.
+    """
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place)
         for folder in COPIED:
@@ -46,13 +56,23 @@ def hunt(guard: Guard) -> str | None:
         if (ROOT / "node_modules").exists():
             (copy / "node_modules").symlink_to(ROOT / "node_modules")
         breach(guard, copy)
-        tests = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *guard.tests.split()]
-        done = subprocess.run(tests, cwd=copy, capture_output=True, text=True, check=False)  # noqa: S603  our own tests
-    if done.returncode == 0:
-        return None
-    if failed := FAILED.search(done.stdout):
-        return failed[1]
-    raise RuntimeError(f"{guard.name}: the tests could not be run\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        told = attempt(copy, *guard.options, *guard.paths) or "every test passed"
+        noticed = NOTICED.search(told)
+        if noticed is None:
+            raise UnnoticedError("\n".join(FAILED.findall(told)[:5]) or told[-2000:])
+        if not NOTICED.search(attempt(copy, *guard.options, noticed[1]) or ""):
+            raise UnnoticedError(f"{noticed[1]} failed once, and not again")
+        shutil.copy(ROOT / guard.file, copy / guard.file)
+        if why := attempt(copy, *guard.options, noticed[1]):
+            raise UnnoticedError(f"{noticed[1]} fails as well where nothing is broken\n{why[-2000:]}")
+        return noticed[1]
+
+
+def attempt(copy: Path, *tests: str) -> str | None:
+    """Run tests; what they printed, or None when all of them passed."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.noticing", *tests]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)  # noqa: S603  our own tests
+    return (done.stdout + done.stderr) if done.returncode else None
 
 
 def breach(guard: Guard, root: Path) -> None:

@@ -10,8 +10,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-UNIT = "tests/unit"
-PROPERTIES = "tests/properties"
+PURE = "--confcutdir=tests/properties"
+"""Starts no simulator, which these tests do not talk to."""
+RULES = f"{PURE} tests/unit/test_policy.py"
+ENGINE = f"{PURE} tests/unit/test_rotate.py"
+TAGS = f"{PURE} tests/unit/test_tags.py"
+MODEL = f"{PURE} tests/unit/test_model.py"
+MESSAGES = f"{PURE} tests/unit/test_messages.py"
+ORDERS = f"{PURE} tests/unit/test_orders.py"
+STORIES = f"{PURE} tests/properties/test_stories.py"
 ROTATION = "tests/integration/test_rotation.py"
 VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
@@ -33,7 +40,17 @@ class Guard:
     broken: str
     """What is put in its place."""
     tests: str
-    """Where the test is that fails without it."""
+    """Where the test is that fails without it, behind options of pytest."""
+
+    @property
+    def options(self) -> list[str]:
+        """What pytest has to be told besides the tests."""
+        return [word for word in self.tests.split() if word.startswith("-")]
+
+    @property
+    def paths(self) -> list[str]:
+        """The files and folders of the tests."""
+        return [word for word in self.tests.split() if not word.startswith("-")]
 
 
 def rules() -> tuple[Guard, ...]:
@@ -41,7 +58,7 @@ def rules() -> tuple[Guard, ...]:
     policy = (ROOT / "rotation/policy.py").read_text()
     lines = re.findall(r"^    (\w+),  # (.*)$", policy, re.MULTILINE)
     return tuple(
-        Guard(f"rule {name}", "rotation/policy.py", f"    {name},  # {why}\n", "", UNIT) for name, why in lines[:-1]
+        Guard(f"rule {name}", "rotation/policy.py", f"    {name},  # {why}\n", "", RULES) for name, why in lines[:-1]
     )
 
 
@@ -52,70 +69,84 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/policy.py",
         "if facts.unseen and verdict.action in REGENERATING:",
         "if False:",
-        UNIT,
+        RULES,
     ),
     Guard(
         "the overlap counts from the last publication",
         "rotation/policy.py",
         "return published if retired else published + facts.limits.overlap",
         "return published",
-        UNIT,
+        RULES,
     ),
     Guard(
         "a retired slot is promised to nobody",
         "rotation/policy.py",
         "return published if retired else published + facts.limits.overlap",
         "return published + facts.limits.overlap",
-        UNIT,
+        RULES,
     ),
     Guard(
         "a near-expiry event counts from half the life on",
         "rotation/policy.py",
         ">= near.terms.validity / 2",
         ">= near.terms.validity * 0",
-        UNIT,
+        RULES,
     ),
     Guard(
         "a retirement waits for the promise, but in an emergency",
         "rotation/policy.py",
         "else max(at, promised_until(facts)) for p, at in marks",
         "else at for p, at in marks",
-        UNIT,
+        RULES,
     ),
     Guard(
         "what was published a moment ago is not taken for drift",
         "rotation/policy.py",
         "if young := [p for p in lost if p.accepted is None and now < p.secret.created + SETTLING]:",
         "if young := []:",
-        UNIT,
+        RULES,
     ),
     Guard(
         "what the service accepts is not taken for drift",
         "rotation/policy.py",
         "if any(p.accepted for p in lost):",
         "if False:",
-        UNIT,
+        RULES,
     ),
     Guard(
         "a role becomes slots once",
         "rotation/policy.py",
         "if request.compromised is None or request.suspects or not facts.publications:",
         "if request.compromised is None or not facts.publications:",
-        f"{UNIT} {PROPERTIES} {ROTATION}",
+        RULES,
     ),
     Guard(
         "a suspect whose key has changed is done with",
         "rotation/policy.py",
         "[s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]",
         "list(facts.request.suspects)",
-        f"{UNIT} {PROPERTIES} {ROTATION}",
+        RULES,
     ),
     Guard(
         "a staged key is not the idle key that leaked",
         "rotation/policy.py",
         "for slot in facts.keys if slot not in staged}",
         "for slot in facts.keys}",
-        f"{UNIT} {PROPERTIES} {ROTATION}",
+        RULES,
+    ),
+    Guard(
+        "of two secrets of the same second our own note tells which was written last",
+        "rotation/model.py",
+        "(p.secret.created, p.rotated_at, p.ref)",
+        "(p.secret.created, p.ref)",
+        RULES,
+    ),
+    Guard(
+        "a step that was taken is told",
+        "rotation/rotate.py",
+        "if hands.done:",
+        "if False:",
+        ENGINE,
     ),
     Guard(
         "a publication is compared before it is written",
@@ -143,7 +174,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "        if limits.probe is ProbeMode.OFF:\n            return True\n        deadline",
         "        if True:\n            return True\n        deadline",
-        ROTATION,
+        PROBING,
     ),
     Guard(
         "a key that was refused is published only once it is accepted",
@@ -178,7 +209,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "asked = verdict.reason is Reason.COMPROMISED",
         "asked = True",
-        f"{ROTATION} {TRIGGERS} {PROPERTIES}",
+        STORIES,
     ),
     Guard(
         "aligning begins the wait for a retirement anew",
@@ -265,28 +296,28 @@ GUARDS: tuple[Guard, ...] = (
         "        if self._verdict.action is Action.REFUSE or self._verdict.reason is Reason.UNKNOWN_TYPE:\n"
         "            return\n",
         "",
-        f"{ROTATION} {COMMANDS} {TRIGGERS}",
+        ENGINE,
     ),
     Guard(
         "a request that was acted on is not acted on again",
         "rotation/rotate.py",
         "self._request = self._request.settled()",
         "pass",
-        ROTATION,
+        ENGINE,
     ),
     Guard(
         "a regenerated suspect is done with, whatever a listing says",
         "rotation/rotate.py",
         "self._request = self._request.without(verdict.slot)",
         "pass",
-        ROTATION,
+        ENGINE,
     ),
     Guard(
         "a pass holds the lease of its account",
         "rotation/rotate.py",
         "        async with self._tools.leases.hold(self._group.account) as lease:\n",
         "        from rotation.cloud.lease import InProcessLease\n        if lease := InProcessLease():\n",
-        f"{TRIGGERS} tests/functions/test_workers.py",
+        ENGINE,
     ),
     Guard(
         "one vault that cannot be listed does not hide the others",
@@ -300,98 +331,98 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "        except RotationError as failure:\n            error = failure\n",
         "",
-        f"{ROTATION} {COMMANDS}",
+        ENGINE,
     ),
     Guard(
         "a regenerate is sent once by the SDK",
         "rotation/providers/_settle.py",
         '"retry_total": 0',
         '"retry_total": 3',
-        f"{ADAPTERS} {ROTATION}",
+        PROVIDERS,
     ),
     Guard(
         "a regenerate is sent once by the transport",
         "rotation/cloud/connection.py",
         "        raise aiohttp.ClientConnectionError(str(broken)) from broken",
         "        raise",
-        f"{ADAPTERS} {ROTATION}",
+        f"{ADAPTERS}/test_connection.py {PROVIDERS}",
     ),
     Guard(
         "a lost answer is settled by listing, not by regenerating",
         "rotation/providers/_settle.py",
         "        keys = await list_keys()\n",
         "        keys = await regenerate()\n",
-        f"{ADAPTERS} {PROVIDERS} {ROTATION}",
+        PROVIDERS,
     ),
     Guard(
         "an unchanged key was not regenerated",
         "rotation/providers/_settle.py",
         "if keys[slot] != before:",
         "if True:",
-        f"{ADAPTERS} {PROVIDERS} {ROTATION}",
+        PROVIDERS,
     ),
     Guard(
         "an answer without both keys is not understood",
         "rotation/providers/_settle.py",
         "    if missing:\n",
         "    if False:\n",
-        f"{ADAPTERS} {PROVIDERS}",
+        f"{ADAPTERS}/test_services.py",
     ),
     Guard(
         "a write is sent once by the SDK",
         "rotation/cloud/vault.py",
         "enabled=True,\n                    **_ONCE,",
         "enabled=True,",
-        f"{ADAPTERS} {ROTATION}",
+        f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "tags are sent once by the SDK",
         "rotation/cloud/vault.py",
         "tags=dict(tags), **_ONCE",
         "tags=dict(tags)",
-        f"{ADAPTERS} {ROTATION}",
+        f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "a write is repeated only over what it was to replace",
         "rotation/cloud/vault.py",
         "if _state(current) != _state(replaces):",
         "if False:",
-        f"{ADAPTERS} {ROTATION}",
+        f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "a write whose answer was lost is not repeated",
         "rotation/cloud/vault.py",
         "if current and (current.value, current.tags) == written:",
         "if False:",
-        f"{ADAPTERS} {ROTATION}",
+        f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "an account that refuses keys is refused",
         "rotation/providers/storage.py",
         "if found.allow_shared_key_access is False:",
         "if False:",
-        f"{PROVIDERS} {ADAPTERS} {ROTATION}",
+        PROVIDERS,
     ),
     Guard(
         "the storage of the app itself is refused",
         "rotation/providers/storage.py",
         "if account.name.lower() in self._own_storage:",
         "if False:",
-        f"{ADAPTERS} {ROTATION} {COMMANDS}",
+        f"{ADAPTERS}/test_services.py",
     ),
     Guard(
         "a lease counts as lost before its end",
         "rotation/cloud/lease.py",
         "if self._left() < self._seconds / 2:",
         "if False:",
-        f"{ADAPTERS} tests/functions/test_workers.py",
+        f"{ADAPTERS}/test_lease.py",
     ),
     Guard(
         "a renewal that was lost is soon tried again",
         "rotation/cloud/lease.py",
         "            wait = min(soon, pause)\n",
         "",
-        ADAPTERS,
+        f"{ADAPTERS}/test_lease.py",
     ),
     Guard(
         "a lease ends by the clock on the wall too",
@@ -405,42 +436,42 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/cloud/lease.py",
         "if error.status_code in _GONE:",
         "if False:",
-        f"{ADAPTERS} tests/functions/test_workers.py",
+        f"{ADAPTERS}/test_lease.py",
     ),
     Guard(
         "an account that is held is busy",
         "rotation/cloud/lease.py",
         "        if account in self._held:\n",
         "        if False:\n",
-        f"{ADAPTERS} {TRIGGERS}",
+        f"{ADAPTERS}/test_lease.py",
     ),
     Guard(
         "too many tags are seen before",
         "rotation/tags.py",
         "    if len(written) > MAX_TAGS:\n",
         "    if False:\n",
-        UNIT,
+        TAGS,
     ),
     Guard(
         "tags that are too long are seen before",
         "rotation/tags.py",
         "if len(name) > MAX_TAG_LENGTH or len(value) > MAX_TAG_LENGTH:",
         "if False:",
-        UNIT,
+        TAGS,
     ),
     Guard(
         "foreign tags survive",
         "rotation/tags.py",
         "    written = dict(raw)\n",
         "    written = {}\n",
-        UNIT,
+        TAGS,
     ),
     Guard(
         "tags of both conventions must agree",
         "rotation/tags.py",
         "if any(value != values[0] for value in values):",
         "if False:",
-        UNIT,
+        TAGS,
     ),
     Guard(
         "an event of another vault is ignored",
@@ -454,14 +485,14 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/triggers.py",
         "if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):",
         "if strange := []:",
-        f"{TRIGGERS} tests/functions/test_triggers.py",
+        "tests/functions/test_triggers.py",
     ),
     Guard(
         "an order for another vault is refused",
         "rotation/triggers.py",
         "if order.ref.vault not in settings.vaults:",
         "if False:",
-        f"{TRIGGERS} tests/functions/test_triggers.py",
+        "tests/security/test_strange_vaults.py",
     ),
     Guard(
         "only what waiting may mend is raised to the queue",
@@ -517,7 +548,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/orders.py",
         "    read.nothing_in(query)\n",
         "",
-        "tests/unit/test_orders.py",
+        ORDERS,
     ),
     Guard(
         "a listing serves nobody who asked after it",
@@ -531,56 +562,56 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/containment.py",
         "except asyncio.CancelledError:",
         "except ZeroDivisionError:",
-        TRIGGERS,
+        f"{PURE} tests/unit/test_containment.py",
     ),
     Guard(
         "messages of another version are refused",
         "rotation/messages.py",
         "if type(version) is not int or version != VERSION:",
         "if False:",
-        UNIT,
+        MESSAGES,
     ),
     Guard(
         "a message whose version only equals ours is refused",
         "rotation/messages.py",
         "type(version) is not int or ",
         "",
-        UNIT,
+        MESSAGES,
     ),
     Guard(
         "a message names no more secrets than one that we write",
         "rotation/messages.py",
         "if len(value) > MAX_SECRETS:",
         "if False:",
-        UNIT,
+        MESSAGES,
     ),
     Guard(
         "a long body is not read",
         "rotation/orders.py",
         "if len(body) > MAX_BODY:",
         "if False:",
-        "tests/unit/test_orders.py",
+        ORDERS,
     ),
     Guard(
         "no more complaints are told than somebody reads",
         "rotation/orders.py",
         "astray[:MAX_STRANGE]",
         "astray",
-        "tests/unit/test_orders.py",
+        ORDERS,
     ),
     Guard(
         "a line of the log names a few secrets of a message",
         "rotation/triggers.py",
         "names[:NAMED]",
         "names",
-        "tests/security/test_messages.py",
+        "-kflood tests/security/test_messages.py",
     ),
     Guard(
         "a key is not shown",
         "rotation/model.py",
         "    def __repr__(self) -> str:",
         "    def unused(self) -> str:",
-        UNIT,
+        MODEL,
     ),
     Guard(
         "what Azure quotes is searched for keys",

@@ -17,7 +17,7 @@ def test_a_guard_can_be_broken(guard: Guard) -> None:
     assert 1 == text.count(guard.stands)
     assert guard.stands != guard.broken
     ast.parse(text.replace(guard.stands, guard.broken))
-    assert [] == [path for path in guard.tests.split() if not Path(ROOT / path).exists()]
+    assert [] == [path for path in guard.paths if not Path(ROOT / path).exists()]
 
 
 def test_every_rule_but_the_last_is_a_guard() -> None:

@@ -163,7 +163,11 @@ CASES: dict[str, Case] = {
         facts(publication(holds=None, tagged="Key1")), Reason.TAGS_UNREADABLE, "'Key1'"
     ),
     "an overlap that ends when the next key is due is refused": refuse(
-        facts(publication(validity=VALIDITY, lead=VALIDITY - OVERLAP)), Reason.CONTRADICTION, str(KEY), "P60D", "P2D"
+        facts(publication(validity=VALIDITY, lead=VALIDITY - OVERLAP)),
+        Reason.CONTRADICTION,
+        str(KEY),
+        "P60D",
+        "P2D; raise validity-days, or lower rotate-before or ROTATION_OVERLAP",
     ),
     "an overlap that ends a second before the next key is due is kept": rotate(
         facts(publication(age=3 * DAY, validity=VALIDITY, lead=VALIDITY - OVERLAP - SECOND)), Reason.DUE
@@ -240,10 +244,10 @@ CASES: dict[str, Case] = {
         BOTH,
     ),
     "a lost value that nobody could try is drift once the listing has had time to follow": Case(
-        facts(publication(holds=None, age=policy.SETTLING)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
+        facts(publication(holds=None, age=20 * MINUTE)), Action.REPUBLISH, Reason.DRIFT, FIRST, (KEY,)
     ),
     "a lost value that nobody could try may be newer than the listing": leave(
-        facts(publication(holds=None, age=policy.SETTLING - SECOND)),
+        facts(publication(holds=None, age=20 * MINUTE - SECOND)),
         Reason.KEYS_BEHIND,
         str(KEY),
         until=NOW + SECOND,
@@ -290,14 +294,19 @@ CASES: dict[str, Case] = {
         (str(KEY), "still on key1", f"{STRING} has key2"),
     ),
     "of two secrets written in the same second our own note tells which was last": Case(
-        pair(publication(state=rotated(AGE - SECOND)), publication(STRING, OLD, state=rotated(AGE))),
+        pair(publication(state=rotated(AGE)), publication(STRING, OLD, state=rotated(AGE - SECOND))),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    "of two secrets alike in all times one is chosen, always the same": Case(
+        pair(publication(), publication(STRING, OLD)),
         Action.ALIGN,
         Reason.SPLIT,
         FIRST,
         (STRING,),
-    ),
-    "of two secrets alike in all times one is chosen, always the same": Case(
-        pair(publication(), publication(STRING, OLD)), Action.ALIGN, Reason.SPLIT, FIRST, (STRING,)
+        (f"{STRING}: still on key2 while {KEY} has key1",),
     ),
     "all that are behind are aligned in one step": Case(
         facts(publication(), publication(STRING), publication(OTHER, OLD, age=9 * DAY)),
@@ -309,9 +318,8 @@ CASES: dict[str, Case] = {
     "an idle key declared compromised is not looked for where both keys are published": refuse(
         pair(publication(), publication(STRING, OLD), request=Request(compromised=Role.IDLE)),
         Reason.SPLIT,
-        "neither is idle",
-        str(KEY),
-        str(STRING),
+        f"neither is idle: {STRING}, {KEY} hold different ones",
+        "; let a pass align them and say it again, or declare both",
     ),
     "an idle key that was named before the secrets disagreed is known": Case(
         pair(
@@ -339,7 +347,21 @@ CASES: dict[str, Case] = {
         Reason.STAGED,
         OLD,
         BOTH,
-        ("earlier",),
+        ("the new key of key2 was made earlier and waits for the service to accept it",),
+    ),
+    "a key that was staged in the second of another secret's rotation still waits": Case(
+        pair(publication(state=State(staged_slot=OLD, staged_at=NOW - HOUR)), publication(STRING, state=rotated(HOUR))),
+        Action.PUBLISH,
+        Reason.STAGED,
+        OLD,
+        BOTH,
+    ),
+    "a key that was staged before another secret's rotation waits no more": leave(
+        pair(
+            publication(state=State(staged_slot=OLD, staged_at=NOW - HOUR)),
+            publication(STRING, state=rotated(HOUR - SECOND)),
+        ),
+        Reason.FRESH,
     ),
     "a note that stages the published slot means nothing": leave(
         facts(publication(state=State(staged_slot=FIRST))), Reason.FRESH
@@ -361,6 +383,9 @@ CASES: dict[str, Case] = {
     # 8: what was asked may have been done
     "an event about a version that was replaced is left": leave(
         facts(publication(age=DUE_AGE, number=2), request=event(number=1)), Reason.STALE_EVENT, str(KEY)
+    ),
+    "an event is late although another secret has a version of that name": leave(
+        pair(publication(age=DUE_AGE, number=2), publication(STRING, age=DUE_AGE), request=event()), Reason.STALE_EVENT
     ),
     "an event about a secret of another account decides nothing": leave(facts(request=event(OTHER)), Reason.FRESH),
     "an event is not stale because a listing knows no versions": leave(
@@ -494,6 +519,15 @@ CASES: dict[str, Case] = {
             request=emergency(suspect(OLD, published=True)),
         ),
         Reason.RETIRE_DUE,
+    ),
+    "a grace that is over is not prolonged by what an ordinary rotation noted elsewhere": retire(
+        pair(
+            publication(age=15 * MINUTE, state=rotated(15 * MINUTE, Trigger.EMERGENCY, retire_at=NOW)),
+            publication(STRING, age=15 * MINUTE, state=rotated(15 * MINUTE, retire_at=NOW + 30 * DAY)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.COMPROMISED,
+        targets=BOTH,
     ),
     "an emergency does not wait for the retirement that an ordinary rotation had in mind": retire(
         facts(
@@ -807,7 +841,7 @@ def test_every_rule_but_the_ends_is_compared_with_a_neighbour() -> None:
     """The order is part of the product: each rule that can be crossed with another one is."""
     crossed = {rule for earlier, later, _ in PAIRS.values() for rule in (earlier, later)}
 
-    assert set(policy.RULES) - crossed == {policy.fresh}
+    assert crossed | {policy.fresh} == set(policy.RULES)
 
 
 # Suspects: an operator names a role, the first observation makes slots of it.
@@ -946,6 +980,14 @@ def test_nobody_is_suspected_of_what_cannot_be_seen(given: Facts) -> None:
             timedelta(0),
             id="at once, when a staged key was noted with no grace",
         ),
+        pytest.param(
+            pair(
+                publication(state=State(staged_slot=OLD, staged_at=NOW - HOUR, staged_grace=MINUTE)),
+                publication(STRING, state=rotated(MINUTE)),
+            ),
+            None,
+            id="not after the grace of a staged key that was overtaken",
+        ),
     ],
 )
 def test_retirement(given: Facts, after: timedelta | None) -> None:
@@ -959,6 +1001,14 @@ def test_a_verdict_has_the_same_words_for_the_same_facts() -> None:
     two = pair(publication(STRING, paused=True), publication(paused=True))
 
     assert judge(one, NOW) == judge(two, NOW)
+
+
+def test_a_verdict_speaks_only_of_what_there_is() -> None:
+    """Nothing of a retirement where none is to come, and nothing of secrets where there are none."""
+    assert judge(facts(), NOW).because == "next due 2026-12-21T03:00:00Z"
+    assert judge(replace(facts(), publications=()), NOW).because == (
+        "no secret with readable tags publishes this account"
+    )
 
 
 def test_formats_do_not_matter_to_a_verdict() -> None:

@@ -1,5 +1,6 @@
 """The tags of a publication, as people write them and as we do."""
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta, timezone
 
@@ -45,6 +46,15 @@ def test_the_policy_says_more() -> None:
     )
 
 
+def test_the_policy_is_written_as_it_was_said() -> None:
+    """In one tag, in one order, and without what goes without saying."""
+    terms = Terms(
+        ACCOUNT, "key1", VALIDITY, format=Format.JSON, rotate_before=5 * DAY, retire_after=7 * DAY, paused=True
+    )
+
+    assert tags.write(OURS, terms)["rotation-policy"] == ("format=json;rotate-before=P5D;retire-after=P7D;paused=true")
+
+
 def test_the_state_stands_in_one_tag() -> None:
     """What a pass noted, in a form that a person can read."""
     written = tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=STATE))
@@ -56,19 +66,31 @@ def test_the_state_stands_in_one_tag() -> None:
     assert tags.read(written).state == STATE
 
 
+UNKNOWN_ACCOUNT = (
+    "not the resource id of an account; it looks like "
+    "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>"
+)
+NO_SLOT = "it is not the name of a slot, such as key1 or Primary"
+NO_DAYS = "it must be a number of days from 1 to 3650"
+NO_POLICY = "it holds something else than format=…, paused=…, retire-after=…, rotate-before=…"
+NO_FORMAT = "format: it must be one of key, connection-string, json"
+NO_DURATION = "retire-after: 'soon' is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M"
+NO_TIME = "it must be a time in UTC, such as 2026-11-21T03:00:00Z"
+NO_ID = "id: a request id has 1 to 40 letters, digits or . _ : - and does not end in a role"
+
 BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
     "no account": ({"resource-id": None}, "resource-id", "it is missing"),
-    "an account that is none": ({"resource-id": "stgorders"}, "resource-id", "not the resource id of an account"),
+    "an account that is none": ({"resource-id": "stgorders"}, "resource-id", UNKNOWN_ACCOUNT),
     "no slot": ({"active-slot": None}, "active-slot", "it is missing"),
-    "an empty slot": ({"active-slot": ""}, "active-slot", "not the name of a slot"),
-    "a slot with more behind it": ({"active-slot": "key1;key2"}, "active-slot", "not the name of a slot"),
+    "an empty slot": ({"active-slot": ""}, "active-slot", NO_SLOT),
+    "a slot with more behind it": ({"active-slot": "key1;key2"}, "active-slot", NO_SLOT),
     "no validity": ({"validity-days": None}, "validity-days", "it is missing"),
-    "a validity of nothing": ({"validity-days": "0"}, "validity-days", "1 to 3650"),
-    "a negative validity": ({"validity-days": "-1"}, "validity-days", "1 to 3650"),
-    "a validity of ten years and a day": ({"validity-days": "3651"}, "validity-days", "1 to 3650"),
-    "half a day": ({"validity-days": "0.5"}, "validity-days", "1 to 3650"),
-    "a validity in other digits": ({"validity-days": "٦٠"}, "validity-days", "1 to 3650"),
-    "a validity with a line break": ({"validity-days": "60\n"}, "validity-days", "1 to 3650"),
+    "a validity of nothing": ({"validity-days": "0"}, "validity-days", NO_DAYS),
+    "a negative validity": ({"validity-days": "-1"}, "validity-days", NO_DAYS),
+    "a validity of ten years and a day": ({"validity-days": "3651"}, "validity-days", NO_DAYS),
+    "half a day": ({"validity-days": "0.5"}, "validity-days", NO_DAYS),
+    "a validity in other digits": ({"validity-days": "٦٠"}, "validity-days", NO_DAYS),
+    "a validity with a line break": ({"validity-days": "60\n"}, "validity-days", NO_DAYS),
     "two conventions that disagree": (
         {"CredentialId": "key2"},
         "active-slot",
@@ -79,22 +101,48 @@ BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
         "resource-id",
         f"it says {ACCOUNT} and ProviderAddress says {ACCOUNT}2; give both the right value, or remove one",
     ),
-    "a bad tag of the other convention": ({"ValidityPeriodDays": "x"}, "ValidityPeriodDays", "1 to 3650"),
-    "a policy that is none": ({"rotation-policy": "never"}, "rotation-policy", "something else than format=…"),
-    "a word that the policy does not have": ({"rotation-policy": "pause=true"}, "rotation-policy", "something else"),
-    "a word that belongs to the state": ({"rotation-policy": "id=x"}, "rotation-policy", "something else"),
-    "a policy that says a thing twice": ({"rotation-policy": "paused=true;paused=false"}, "rotation-policy", "twice"),
+    "a bad tag of the other convention": ({"ValidityPeriodDays": "x"}, "ValidityPeriodDays", NO_DAYS),
+    "a policy that is none": ({"rotation-policy": "never"}, "rotation-policy", NO_POLICY),
+    "a word that the policy does not have": ({"rotation-policy": "pause=true"}, "rotation-policy", NO_POLICY),
+    "a word that belongs to the state": ({"rotation-policy": "id=x"}, "rotation-policy", NO_POLICY),
+    "a policy that says a thing twice": (
+        {"rotation-policy": "paused=true;paused=false"},
+        "rotation-policy",
+        "it holds paused twice",
+    ),
     "a pause that is maybe": ({"rotation-policy": "paused=yes"}, "rotation-policy", "paused: it must be true or false"),
-    "an unknown format": ({"rotation-policy": "format=xml"}, "rotation-policy", "one of key, connection-string, json"),
-    "no lead": ({"rotation-policy": "rotate-before=PT0S"}, "rotation-policy", "longer than nothing"),
-    "a retirement in words": ({"rotation-policy": "retire-after=soon"}, "rotation-policy", "'soon' is not an ISO 8601"),
-    "a state that somebody edited": ({"rotation-state": "retire-at=soon"}, "rotation-state", "retire-at: it must be"),
-    "a local time": ({"rotation-state": "rotated-at=2026-11-21T03:00:00+01:00"}, "rotation-state", "a time in UTC"),
-    "a value with more behind it": ({"rotation-policy": "format=key=x"}, "rotation-policy", "one of key,"),
-    "an id that is too long before its role": ({"rotation-state": f"id={'x' * 41}:idle"}, "rotation-state", "1 to 40"),
-    "an id with a role that is none": ({"rotation-state": f"id={'x' * 39}:none"}, "rotation-state", "1 to 40 letters"),
-    "an id with a blank": ({"rotation-state": "id=INC 42"}, "rotation-state", "1 to 40 letters"),
-    "an unknown trigger": ({"rotation-state": "trigger=me"}, "rotation-state", "schedule, event, operator, emergency"),
+    "an unknown format": ({"rotation-policy": "format=xml"}, "rotation-policy", NO_FORMAT),
+    "no lead": (
+        {"rotation-policy": "rotate-before=PT0S"},
+        "rotation-policy",
+        "rotate-before: it must be longer than nothing",
+    ),
+    "a retirement in words": ({"rotation-policy": "retire-after=soon"}, "rotation-policy", NO_DURATION),
+    "a state that somebody edited": ({"rotation-state": "retire-at=soon"}, "rotation-state", f"retire-at: {NO_TIME}"),
+    "a local time": (
+        {"rotation-state": "rotated-at=2026-11-21T03:00:00+01:00"},
+        "rotation-state",
+        f"rotated-at: {NO_TIME}",
+    ),
+    "a year before there was any vault": (
+        {"rotation-state": "rotated-at=1999-12-31T23:59:59Z"},
+        "rotation-state",
+        "rotated-at: its year must be from 2000 to 2999",
+    ),
+    "a year near the end of the calendar": (
+        {"rotation-state": "retire-at=3000-01-01T00:00:00Z"},
+        "rotation-state",
+        "retire-at: its year must be from 2000 to 2999",
+    ),
+    "a value with more behind it": ({"rotation-policy": "format=key=x"}, "rotation-policy", NO_FORMAT),
+    "an id that is too long before its role": ({"rotation-state": f"id={'x' * 41}:idle"}, "rotation-state", NO_ID),
+    "an id with a role that is none": ({"rotation-state": f"id={'x' * 39}:none"}, "rotation-state", NO_ID),
+    "an id with a blank": ({"rotation-state": "id=INC 42"}, "rotation-state", NO_ID),
+    "an unknown trigger": (
+        {"rotation-state": "trigger=me"},
+        "rotation-state",
+        "trigger: it must be one of schedule, event, operator, emergency",
+    ),
 }
 
 
@@ -107,7 +155,28 @@ def test_an_unreadable_tag_is_named(change: Mapping[str, str | None], tag: str, 
         tags.read(raw)
 
     assert refused.value.tag == tag
-    assert complaint in str(refused.value)
+    assert f"tag {tag}: {complaint}" == str(refused.value)
+
+
+@pytest.mark.parametrize(("text", "days"), [("1", 1), ("3650", 3650), ("007", 7)])
+def test_a_validity_lasts_from_a_day_to_ten_years(text: str, days: int) -> None:
+    """Both ends are among what is taken."""
+    assert tags.read(OURS | {"validity-days": text}).validity == days * DAY
+
+
+@pytest.mark.parametrize("slot", ["Primary", "key1", "Z", "9", "abcdefghijkl"])
+def test_a_slot_is_read_as_it_is_spelled(slot: str) -> None:
+    """Each service has its own names for its slots."""
+    assert tags.read(OURS | {"active-slot": slot}).active == slot
+
+
+@pytest.mark.parametrize("text", ["2000-01-01T00:00:00Z", "2999-12-31T23:59:59Z"])
+def test_a_time_of_these_thousand_years_is_read(text: str) -> None:
+    """Both ends are among what is taken."""
+    noted = tags.read(OURS | {"rotation-state": f"rotated-at={text}"}).state.rotated_at
+
+    assert noted is not None
+    assert tags.format_time(noted) == text
 
 
 def test_two_spellings_of_one_account_do_not_contradict() -> None:
@@ -230,3 +299,14 @@ def test_times_are_written_in_utc() -> None:
     """A time of another zone is the same time."""
     assert tags.format_time(NOW.astimezone(timezone(timedelta(hours=-5)))) == "2026-11-21T03:00:00Z"
     assert tags.format_time(NOW.replace(year=1, microsecond=999_999)) == "0001-11-21T03:00:00Z"
+
+
+def test_the_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time has its own zone."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "EAST-12")
+        time.tzset()
+        written = tags.format_time(NOW)
+    time.tzset()
+
+    assert written == "2026-11-21T03:00:00Z"

@@ -1,0 +1,328 @@
+"""One pass over an account in memory: what it does, where it stops, and what it says of itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
+from rotation.model import AccountId, Action, Group, Reason, Request, Role, Sensitive, Suspect, Trigger
+from rotation.ports import Description, Probe, Tools
+from rotation.report import Outcome
+from rotation.rotate import MAX_STEPS, REPAIRS, identified, plan, rotate
+from tests.properties.world import World
+from tests.unit.facts import ACCOUNT, DAY, MINUTE, NOW, SECOND
+
+OPERATOR = Request(Trigger.OPERATOR, "INC-7")
+
+
+@dataclass
+class Doorkeeper:
+    """Leases that note which accounts were held, and may refuse or be lost."""
+
+    held: list[AccountId] = field(default_factory=list)
+    busy: bool = False
+    lost: bool = False
+
+    @asynccontextmanager
+    async def hold(self, account: AccountId) -> AsyncIterator["Doorkeeper"]:
+        """Let one pass in."""
+        if self.busy:
+            raise Busy("another pass has it")
+        self.held.append(account)
+        yield self
+
+    def ensure(self) -> None:
+        """Complain where the lease was lost."""
+        if self.lost:
+            raise LeaseLost("it ran out")
+
+
+@pytest.fixture
+def world() -> World:
+    """An account that two secrets publish, three days old."""
+    return World()
+
+
+@pytest.fixture
+def due(world: World) -> World:
+    """The same when a new key is due."""
+    world.now = NOW + 41 * DAY
+    return world
+
+
+def group(world: World) -> Group:
+    """What a listing shows of the account."""
+    current = (versions[-1] for versions in world.secrets.values())
+    return Group(ACCOUNT, tuple(replace(secret, version=None, value=None) for secret in current))
+
+
+def mistag(world: World) -> None:
+    """Let every tag name the slot that is not published."""
+    for versions in world.secrets.values():
+        versions[-1] = replace(versions[-1], tags={**versions[-1].tags, "active-slot": "key2"})
+
+
+def test_a_pass_tells_what_it_did_for_whom(due: World) -> None:
+    """Everything that a report, a log and a caller are given."""
+    due.slow = 5 * SECOND
+    began = due.now
+
+    outcome = asyncio.run(rotate(group(due), OPERATOR, due.tools()))
+
+    assert (str(ACCOUNT), tuple(due.secrets)) == (outcome.account, outcome.secrets)
+    assert ("INC-7", "operator", False, None) == (
+        outcome.request_id,
+        outcome.trigger,
+        outcome.insisted,
+        outcome.error,
+    )
+    assert [(Action.ROTATE, Reason.DUE, "key2", tuple(due.secrets))] == [
+        (step.action, step.reason, step.slot, step.secrets) for step in outcome.steps
+    ]
+    assert Reason.OVERLAP == (outcome.verdict and outcome.verdict.reason)
+    assert due.now - began == timedelta(seconds=outcome.seconds) > 5 * SECOND
+    assert {due.keys["key2"]} == due.published()
+
+
+def test_an_emergency_is_told_as_asked_although_it_was_settled(world: World) -> None:
+    """The request forgets its id once it was acted on, and the report does not."""
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    assert ("INC-7", "emergency", True) == (outcome.request_id, outcome.trigger, outcome.insisted)
+    assert [Action.ROTATE, Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+def test_what_is_asked_for_is_done_once(world: World) -> None:
+    """A pass goes on looking after it acted, and would find the same request again."""
+    outcome = asyncio.run(rotate(group(world), replace(OPERATOR, force=True), world.tools()))
+
+    assert [(Action.ROTATE, Reason.FORCED)] == [(step.action, step.reason) for step in outcome.steps]
+    assert outcome.insisted
+
+
+def test_a_repair_on_the_way_is_not_what_was_asked_for(world: World) -> None:
+    """A wrong tag is corrected first, and then the operator gets the rotation."""
+    mistag(world)
+
+    outcome = asyncio.run(rotate(group(world), replace(OPERATOR, force=True), world.tools()))
+
+    assert [Action.RETAG, Action.ROTATE] == [step.action for step in outcome.steps]
+
+
+def test_a_compromised_key_is_replaced_after_it_was_republished(world: World) -> None:
+    """Its slot was in the step that mended a drift, and its key is as compromised as before."""
+    world.keys["key1"] = world.new_key()
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.ACTIVE)
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    assert [Action.REPUBLISH, Action.ROTATE] == [step.action for step in outcome.steps]
+
+
+def test_a_suspect_outlives_the_repair_of_its_slot(world: World) -> None:
+    """It was idle when it was named and is published by now: whoever is named anew would be another key."""
+    world.keys["key1"] = leaked = world.new_key()
+    suspect = Suspect("key1", Sensitive(leaked).fingerprint, published=False)
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.IDLE, suspects=(suspect,))
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    assert [(Action.REPUBLISH, "key1"), (Action.ROTATE, "key2"), (Action.RETIRE, "key1")] == [
+        (step.action, step.slot) for step in outcome.steps
+    ]
+    assert leaked not in world.keys.values()
+
+
+def test_a_retired_idle_key_was_all_that_was_asked(world: World) -> None:
+    """The key that has just become the idle one is not the one that was meant."""
+    before = dict(world.keys)
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.IDLE)
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    assert [(Action.RETIRE, "key2")] == [(step.action, step.slot) for step in outcome.steps]
+    assert before["key1"] == world.keys["key1"]
+    assert before["key2"] != world.keys["key2"]
+
+
+def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: World) -> None:
+    """The answer to the regeneration is believed, and not the listing that still shows the key that leaked."""
+    world.lags = True
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.IDLE)
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    assert [Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+def test_a_pass_does_no_more_than_it_may(due: World) -> None:
+    """Where only repairs are wanted, a rotation that is due is left to somebody else."""
+    outcome = asyncio.run(rotate(group(due), Request(), due.tools(), only=REPAIRS))
+
+    assert ((), Action.ROTATE) == (outcome.steps, outcome.verdict and outcome.verdict.action)
+    assert {due.keys["key1"]} == due.published()
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(due: World) -> None:
+    """It looks for itself, and holds no lease for that."""
+    keys, doorkeeper = dict(due.keys), Doorkeeper(busy=True)
+
+    outcome = asyncio.run(plan(group(due), OPERATOR, replace(due.tools(), leases=doorkeeper)))
+
+    assert (None, (), Action.ROTATE) == (outcome.error, outcome.steps, outcome.verdict and outcome.verdict.action)
+    assert ("INC-7", "operator") == (outcome.request_id, outcome.trigger)
+    assert keys == due.keys
+
+
+def test_a_plan_sees_more_than_the_listing(world: World) -> None:
+    """Drift shows only in a value, which no listing has."""
+    world.keys["key1"] = world.new_key()
+
+    outcome = asyncio.run(plan(group(world), Request(), world.tools()))
+
+    assert Action.REPUBLISH == (outcome.verdict and outcome.verdict.action)
+
+
+@pytest.mark.parametrize("look", [plan, rotate])
+def test_a_vault_that_was_not_seen_is_kept_in_mind(
+    due: World, look: Callable[..., Coroutine[Any, Any, Outcome]]
+) -> None:
+    """S1: it may publish the key that would be regenerated."""
+    outcome = asyncio.run(look(group(due), Request(), due.tools(), ("kv-away",)))
+
+    assert (None, (), Reason.VAULT_UNSEEN) == (
+        outcome.error,
+        outcome.steps,
+        outcome.verdict and outcome.verdict.reason,
+    )
+
+
+def test_a_role_becomes_slots_and_nothing_is_done(world: World) -> None:
+    """Which key leaked is settled when it is said, whatever other passes do before the request's turn comes."""
+    keys = dict(world.keys)
+    emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.ACTIVE)
+
+    settled = asyncio.run(identified(group(world), emergency, world.tools()))
+
+    suspect = Suspect("key1", Sensitive(keys["key1"]).fingerprint, published=True)
+    assert replace(emergency, suspects=(suspect,)) == settled
+    assert keys == world.keys
+
+
+def test_a_pass_holds_its_account_and_no_other(due: World) -> None:
+    """S5: two passes on one account would regenerate twice."""
+    doorkeeper = Doorkeeper()
+
+    asyncio.run(rotate(group(due), Request(), replace(due.tools(), leases=doorkeeper)))
+
+    assert [ACCOUNT] == doorkeeper.held
+
+
+def test_a_pass_that_is_not_let_in_does_nothing(due: World) -> None:
+    """What went wrong is a part of the outcome."""
+    outcome = asyncio.run(rotate(group(due), Request(), replace(due.tools(), leases=Doorkeeper(busy=True))))
+
+    assert isinstance(outcome.error, Busy)
+    assert ((), {due.keys["key1"]}) == (outcome.steps, due.published())
+
+
+def test_a_pass_that_lost_its_lease_writes_nothing(due: World) -> None:
+    """The lease that the pass was given is the one that is asked before each write."""
+    keys = dict(due.keys)
+
+    outcome = asyncio.run(rotate(group(due), Request(), replace(due.tools(), leases=Doorkeeper(lost=True))))
+
+    assert isinstance(outcome.error, LeaseLost)
+    assert ((), keys) == (outcome.steps, due.keys)
+
+
+def test_what_the_listing_forbids_contacts_nobody(due: World) -> None:
+    """Tags can name any account; one that is not allowed hears nothing of us, and nobody is kept out meanwhile."""
+    tools = due.tools()
+    elsewhere = replace(tools.limits, accounts=("/subscriptions/11111111-1111-1111-1111-111111111111",))
+    due.fuse = 1
+
+    outcome = asyncio.run(rotate(group(due), Request(), replace(tools, limits=elsewhere, leases=Doorkeeper(busy=True))))
+
+    assert (None, Reason.NOT_ALLOWED) == (outcome.error, outcome.verdict and outcome.verdict.reason)
+    assert 1 == due.fuse
+
+
+@pytest.mark.parametrize(("calls", "taken"), [(1, 0), (5, 0), (7, 1)])
+def test_a_failure_is_told_with_what_was_done_before_it(due: World, calls: int, taken: int) -> None:
+    """The step that failed half way is told when it changed something, and no other."""
+    due.fuse, due.deadly = calls, False
+
+    outcome = asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    assert isinstance(outcome.error, Unavailable)
+    assert [Action.ROTATE] * taken == [step.action for step in outcome.steps]
+
+
+class Broken:
+    """A service with a defect, whose exception holds a key."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.world.tools().providers.for_type(""), name)
+
+    async def probe(self, _: Description, key: Sensitive) -> Probe:
+        """Fail in a way that nobody foresaw."""
+        raise KeyError(key.reveal())
+
+    def for_type(self, _: str) -> "Broken":
+        """Be the only kind of service."""
+        return self
+
+
+def test_a_defect_is_told_without_what_it_holds(due: World) -> None:
+    """S6: an exception that nobody foresaw may hold anything, so that only its type is told."""
+    tools: Tools = replace(due.tools(), providers=Broken(due))  # type: ignore[arg-type]  # it stands in for one
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Unexpected)
+    assert "stgorders: unexpected KeyError; please report it" == str(outcome.error)
+    assert isinstance(outcome.error.__cause__, KeyError)
+    assert [Action.ROTATE] == [step.action for step in outcome.steps]
+
+
+class Undone:
+    """A vault in which another tool puts every tag back at once."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world, self.vault = world, world.tools().vaults[name]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.vault, name)
+
+    async def amend(self, name: str, of: str, raw: Mapping[str, str]) -> None:
+        """Write, and undo it, with a trace."""
+        self.world.now += MINUTE
+        undone = {"active-slot": "key2", "undone": f"{self.world.now}"}
+        await self.vault.amend(name, of, {**raw, **undone})
+
+
+def test_a_pass_ends_when_another_tool_undoes_its_steps(world: World) -> None:
+    """Two tools of different minds would write for ever."""
+    mistag(world)
+    vaults = {name: Undone(world, name) for name in ("kv-a", "kv-b")}
+    tools: Tools = replace(world.tools(), vaults=vaults)  # type: ignore[arg-type]  # they stand in for two
+
+    outcome = asyncio.run(rotate(group(world), Request(), tools))
+
+    assert [Action.RETAG] * MAX_STEPS == [step.action for step in outcome.steps]
+    assert isinstance(outcome.error, Unexpected)
+    assert (
+        "stgorders does not come to rest after 8 steps; look for another tool that changes its keys or its secrets"
+        == str(outcome.error)
+    )
