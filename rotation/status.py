@@ -47,7 +47,7 @@ class Standing:
 
     @property
     def staged(self) -> Slot | None:
-        """The slot whose new key waits for the service to accept it."""
+        """The slot whose new key waits to be published."""
         return next((s.staged_slot for s in (p.terms.state for p in self._publications) if s.staged_slot), None)
 
     @property

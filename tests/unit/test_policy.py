@@ -347,7 +347,7 @@ CASES: dict[str, Case] = {
         Reason.STAGED,
         OLD,
         BOTH,
-        ("the new key of key2 was made earlier and waits for the service to accept it",),
+        ("the new key of key2 was made earlier and waits to be published",),
     ),
     "a key that was staged in the second of another secret's rotation still waits": Case(
         pair(publication(state=State(staged_slot=OLD, staged_at=NOW - HOUR)), publication(STRING, state=rotated(HOUR))),

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
-from rotation.model import AccountId, Action, Group, Reason, Request, Role, Sensitive, Suspect, Trigger
-from rotation.ports import Description, Probe, Tools
+from rotation.model import AccountId, Action, Group, Reason, Request, Role, Secret, Sensitive, Suspect, Trigger
+from rotation.ports import Description, Lease, Probe, Tools
 from rotation.report import Outcome
 from rotation.rotate import MAX_STEPS, REPAIRS, identified, plan, rotate
 from tests.properties.world import World
@@ -305,11 +305,11 @@ class Undone:
     def __getattr__(self, name: str) -> object:
         return getattr(self.vault, name)
 
-    async def amend(self, name: str, of: str, raw: Mapping[str, str]) -> None:
+    async def amend(self, current: Secret, raw: Mapping[str, str], lease: Lease) -> None:
         """Write, and undo it, with a trace."""
         self.world.now += MINUTE
         undone = {"active-slot": "key2", "undone": f"{self.world.now}"}
-        await self.vault.amend(name, of, {**raw, **undone})
+        await self.vault.amend(current, {**raw, **undone}, lease)
 
 
 def test_a_pass_ends_when_another_tool_undoes_its_steps(world: World) -> None:
