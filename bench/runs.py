@@ -84,7 +84,7 @@ def profile(accounts: int, width: int) -> Row:
     """What the processor time of a fleet run is spent on."""
     with azure(accounts) as running:
         told = python("bench.engine", "profile", width, env=running.env).told
-    return {"accounts": accounts, "owners": told["owners"], "functions": told["functions"]}
+    return {"accounts": accounts, **{part: told[part] for part in ("samples", "owners", "functions", "ours")}}
 
 
 def throttled(kinds: list[str], accounts: int, speed: float, width: int = WIDTH) -> Row:
@@ -97,9 +97,8 @@ def throttled(kinds: list[str], accounts: int, speed: float, width: int = WIDTH)
         told = python("bench.engine", "fleet", width, env=_vaults(running, 10)).told
         entries = requests_of(running)
     share = limit.share_of_quota(entries, speed, told["wall"])
-    again = sum(sum(count for word, count in made.items() if word != "changed") for made in told["rounds"][:-1])
     return {"kinds": kinds, "speed": speed, "accounts": told["due"], "wall": told["wall"], **share} | {
-        "delivered_again": again,
+        "delivered_again": told["delivered_again"],
         "failed": told["failed"],
     }
 
