@@ -14,6 +14,8 @@ from bench.runs import Row
 Columns = Mapping[str, Callable[[Row], object]]
 """The headings, and what stands below them for a row; None for nothing."""
 
+PAGE = 25
+"""Secrets on a page of a listing."""
 RESULTS = Path(__file__).parent / "results/results.json"
 
 RIVALS: Columns = {
@@ -83,6 +85,11 @@ SCALE_OUT: Columns = {
     "each rotated once": lambda r: yes(r["exactly_once"]),
     "all keys work": lambda r: yes(r["opens"]),
 }
+GOALS: Columns = {
+    "goal": lambda r: r["goal"],
+    "result": lambda r: r["result"],
+    "": lambda r: "met" if r["met"] else "**missed**",
+}
 FUNCTIONS: Columns = {
     "function": lambda r: f"`{r['file']}` `{r['function']}`",
     "whose": lambda r: r["owner"],
@@ -98,6 +105,7 @@ def markdown(results: Row) -> Iterator[str]:
         f"{machine['system']}, Python {machine['python']}, load {machine['load_before']:.1f} before, "
         f"{results['seconds'] / 60:.1f} minutes for everything"
     )
+    yield _table("Goals", GOALS, _goals(results))
     yield _table("Instead of this", RIVALS, results["rivals"])
     yield _work([row for row in results["rivals"] if row["accounts"] == 100])
     yield _table("The limit: one after the other", SINGLE, results["single"])
@@ -112,6 +120,68 @@ def markdown(results: Row) -> Iterator[str]:
     yield _table(f"Profile: {profile['samples']:,} looks", whose, shares)
     yield _table("Profile: functions that take most", FUNCTIONS, profile["functions"])
     yield _table("Profile: and of ours", FUNCTIONS, profile["ours"][:5])
+
+
+def _goals(results: Row) -> Iterator[Row]:
+    """What was asked for, what came of it, and whether that is enough."""
+    for row in results["single"]:
+        yield {
+            "goal": f"a single rotation within 1.15 of its critical path, leases {row['leases']}",
+            "result": f"{row['median']:.2f} in the median of {len(row['rotations'])}, {row['worst']:.2f} at worst",
+            "met": row["median"] <= 1.15,
+        }
+    yield {
+        "goal": "independent requests of one rotation overlap",
+        "result": "held by a test, by the order in the simulator's journal",
+        "met": True,
+    }
+    for row in results["fleet"]:
+        if row["accounts"] == 1000:
+            ratio = row["wall"] / row["limit"]
+            yield {
+                "goal": f"1,000 accounts at {row['width']} at once within 1.25 of the limit, leases {row['leases']}",
+                "result": f"{ratio:.2f}",
+                "met": ratio <= 1.25,
+            }
+    yield from _goals_of_quotas(results["throttled"])
+    *_, most = results["sweep"]
+    peaks = [row["peak"] for row in results["sweep"]]
+    yield {
+        "goal": "a sweep is one listing pass",
+        "result": f"{most['requests']} requests for {most['secrets']:,} secrets, {most['queued']} due",
+        "met": most["requests"] * PAGE <= most["secrets"],
+    }
+    yield {
+        "goal": "a sweep's memory is flat",
+        "result": f"{', '.join(f'{peak:.0f}' for peak in peaks)} MB",
+        "met": max(peaks) <= 1.1 * min(peaks),
+    }
+    workers = [str(row["workers"]) for row in results["scale_out"]]
+    yield {
+        "goal": "each account rotated exactly once by several workers",
+        "result": f"by {', '.join(workers)}",
+        "met": all(row["exactly_once"] and row["opens"] for row in results["scale_out"]),
+    }
+    minutes = results["seconds"] / 60
+    yield {"goal": "ten minutes on two processors", "result": f"{minutes:.1f}", "met": minutes <= 10}
+
+
+def _goals_of_quotas(rows: Sequence[Row]) -> Iterator[Row]:
+    yield {
+        "goal": "throttled: at least 85 % of the quota",
+        "result": ", ".join(percent(row["useful"]) for row in rows),
+        "met": all(row["useful"] >= 0.85 for row in rows),
+    }
+    yield {
+        "goal": "throttled: fewer than 5 % of the requests refused",
+        "result": ", ".join(percent(row["throttled"]) for row in rows),
+        "met": all(row["throttled"] < 0.05 for row in rows),
+    }
+    yield {
+        "goal": "throttled: no account failed, each rotated once",
+        "result": f"{sum(row['failed'] for row in rows)} failed",
+        "met": all(row["failed"] == 0 and row["exactly_once"] and row["opens"] for row in rows),
+    }
 
 
 def seconds(value: float | None) -> str:
