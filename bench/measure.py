@@ -24,7 +24,7 @@ class Cost:
     peak: float
     """Megabytes of memory, of the largest process."""
     waited: float
-    """Seconds for which it was ready, and other programs had the processors; of its first thread, on Linux."""
+    """Seconds for which its first thread was ready, and other programs had the processors; on Linux."""
     told: dict[str, Any]
     """What it printed, as JSON."""
 

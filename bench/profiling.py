@@ -1,53 +1,84 @@
-"""Whose code the processor's time goes to; what is built in counts for who calls it."""
+"""Whose code the processor's time goes to, found out by looking at what runs every few milliseconds of it.
 
-import pstats
+What is built in, such as TLS, counts for the function that calls it. To look so rarely changes nothing in what is seen;
+a profiler that follows each call would make small functions look large.
+"""
+
+import asyncio
+import signal
 from collections import Counter
-from cProfile import Profile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from bench.measure import ROOT
 
-Function = tuple[str, int, str]
+Function = tuple[str, str]
+"""The file, and the name in it."""
 
-_BUILT_IN = "~"
+_INTERVAL = 0.001
+"""Seconds of processor time between two looks; the kernel rounds up."""
+_NAMED = 10
+
+_LIBRARY = str(Path(asyncio.__file__).parents[1]) + "/"
+_PACKAGES = "/site-packages/"
+_OURS = tuple(f"{ROOT / folder}/" for folder in ("rotation", "bench"))
 _OWNERS = {
-    "/rotation/": "ours",
-    "/bench/": "ours",
-    "/azure/": "the Azure SDKs",
-    "/isodate/": "the Azure SDKs",
-    "/msal": "the Azure SDKs",
-    "/aiohttp/": "aiohttp",
-    "/yarl/": "aiohttp",
-    "/multidict/": "aiohttp",
-    "importlib": "imports",
-    "/asyncio/": "asyncio, TLS and sockets",
-    "/ssl.py": "asyncio, TLS and sockets",
-    "/selectors.py": "asyncio, TLS and sockets",
+    "the Azure SDKs": ("azure/", "isodate/", "msal/", "msal_extensions/"),
+    "aiohttp": ("aiohttp/", "yarl/", "multidict/", "propcache/"),
+    "asyncio, TLS and sockets": ("asyncio/", "ssl.py", "selectors.py", "socket.py"),
+    "imports": ("<frozen importlib", "importlib/"),
 }
 
 
-def shares(profile: Profile) -> dict[str, Any]:
-    """Seconds for each owner, and for those functions of ours that take most."""
-    stats: dict[Function, Any] = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # typeshed leaves it out
-    seconds: Counter[Function] = Counter()
-    for function, (_, _, own, _, callers) in stats.items():
-        if function[0] == _BUILT_IN and callers:
-            for caller, (_, _, caused, _) in callers.items():
-                seconds[caller] += caused
-        else:
-            seconds[function] += own
+@contextmanager
+def sampled() -> Iterator[Counter[Function]]:
+    """Count which function is at work, each time that this process has used so much of a processor."""
+    samples: Counter[Function] = Counter()
+
+    def look(_: int, frame: FrameType | None) -> None:
+        if frame is not None:
+            samples[frame.f_code.co_filename, frame.f_code.co_qualname] += 1
+
+    before = signal.signal(signal.SIGPROF, look)
+    signal.setitimer(signal.ITIMER_PROF, _INTERVAL, _INTERVAL)
+    try:
+        yield samples
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def shares(samples: Counter[Function]) -> dict[str, Any]:
+    """Parts of the whole: of each owner, of the functions that take most, and of ours that take most."""
+    total = samples.total()
     owners: Counter[str] = Counter()
-    for function, spent in seconds.items():
-        owners[_owner(function)] += spent
-    ours = {_name(f): spent for f, spent in seconds.most_common() if _owner(f) == "ours"}
-    return {"owners": dict(owners.most_common()), "functions": dict(list(ours.items())[:10])}
+    for (file, _), count in samples.items():
+        owners[owner(file)] += count
+    functions = [
+        {"file": _place(file), "function": name, "owner": owner(file), "share": count / total}
+        for (file, name), count in samples.most_common()
+    ]
+    return {
+        "samples": total,
+        "owners": {name: count / total for name, count in owners.most_common()},
+        "functions": functions[:_NAMED],
+        "ours": [function for function in functions if function["owner"] == "ours"][:_NAMED],
+    }
 
 
-def _owner(function: Function) -> str:
-    return next((owner for part, owner in _OWNERS.items() if part in function[0]), "the rest of Python")
+def owner(file: str) -> str:
+    """Who wrote a file, by where it is installed; names of folders above say nothing."""
+    if file.startswith(_OURS):
+        return "ours"
+    place = _place(file)
+    return next((name for name, starts in _OWNERS.items() if place.startswith(starts)), "the rest of Python")
 
 
-def _name(function: Function) -> str:
-    file, line, name = function
-    return f"{Path(file).relative_to(ROOT)}:{line} {name}"
+def _place(file: str) -> str:
+    """The file as its package names it."""
+    if _PACKAGES in file:
+        return file.rpartition(_PACKAGES)[2]
+    return file.removeprefix(f"{ROOT}/").removeprefix(_LIBRARY)

@@ -27,6 +27,10 @@ Row = dict[str, Any]
 WIDTH = 64
 CLI = ROOT / ".venv/az/bin/az"
 
+IN_PROCESS, ON_BLOBS = "in the process", "on blobs"
+"""Where leases are: as the command line has them by default, and as the app has them."""
+LEASES = "AzureWebJobsStorage"
+
 
 def rivals(accounts: int) -> list[Row]:
     """The same estate rotated by what a user would pick instead, and by us."""
@@ -36,16 +40,17 @@ def rivals(accounts: int) -> list[Row]:
             with azure(accounts, kinds=min(3, accounts)) as running:
                 with _due(running) as due:
                     cost = python("bench.script", threads, env=running.env, stdin=due)
-                rows.append(_row(name, accounts, cost, running, threads))
+                row = _row(name, accounts, cost, running, threads)
+                # What the kernel counts is the first thread's, which waits for the others here.
+                rows.append(row if threads == 1 else {**row, "waited": None})
         with azure(accounts, kinds=min(3, accounts)) as running:
-            env = {**running.env, "AzureWebJobsStorage": storage}
-            cost = python("bench.engine", "fleet", WIDTH, env=env)
+            cost = python("bench.engine", "fleet", WIDTH, env={**running.env, LEASES: storage})
             rows.append(_row("ours", accounts, cost, running, WIDTH, ours=True))
     return rows
 
 
 def command_line(accounts: int) -> list[Row]:
-    """The same by a shell script over the Azure CLI, where there is one."""
+    """The same by a shell script over the Azure CLI, where there is one; without Web PubSub, which it cannot rotate."""
     az = shutil.which("az", path=os.pathsep.join((str(CLI.parent), os.environ["PATH"])))
     if az is None:
         return []
@@ -57,34 +62,42 @@ def command_line(accounts: int) -> list[Row]:
         lines = "".join(f"{' '.join(secret[f] for f in LINE)}\n" for secret in _secrets(running))
         with _file(lines) as due:
             cost = run(("sh", "bench/cli.sh"), env, stdin=due)
-        return [_row("Azure CLI", accounts, cost, running, 1)]
+        # Its first process is a shell that waits for others.
+        return [{**_row("Azure CLI", accounts, cost, running, 1), "waited": None}]
 
 
 LINE = ("kind", "group", "account", "idle", "vault", "name")
 
 
-def single(accounts: int = 23) -> list[Row]:
+def single(leases: str, accounts: int = 23) -> Row:
     """One rotation after the other in a process that is warm, each against its own chain."""
-    with azure(accounts, vaults=1) as running:
-        took = python("bench.engine", "single", env=running.env).told["took"]
+    with _leases(leases) as held, azure(accounts, vaults=1) as running:
+        took = python("bench.engine", "single", env={**running.env, **held}).told["took"]
         chains = limit.chains(requests_of(running))
-    return [{"account": name, "wall": wall, "limit": chains[name]} for name, wall in took.items()]
+    ratios = {name: wall / chains[name] for name, wall in took.items()}
+    return {
+        "leases": leases,
+        "rotations": [{"account": name, "wall": wall, "limit": chains[name]} for name, wall in took.items()],
+        "wall": statistics.mean(took.values()),
+        "limit": statistics.mean(chains[name] for name in took),
+        "median": statistics.median(ratios.values()),
+        "worst": max(ratios.values()),
+    }
 
 
-def fleet(accounts: int, width: int) -> Row:
+def fleet(accounts: int, width: int, leases: str = IN_PROCESS) -> Row:
     """All accounts of a fleet at once."""
-    with azure(accounts) as running:
-        cost = python("bench.engine", "fleet", width, env=running.env)
-        entries = requests_of(running)
+    with _leases(leases) as held, azure(accounts) as running:
+        cost = python("bench.engine", "fleet", width, env={**running.env, **held})
         row = _row("ours", accounts, cost, running, width, ours=True)
-    return {**row, "limit": limit.by_concurrency(entries, width), "due": cost.told["due"]}
+    return {**row, "leases": leases, "due": cost.told["due"]}
 
 
 def profile(accounts: int, width: int) -> Row:
     """What the processor time of a fleet run is spent on."""
     with azure(accounts) as running:
         told = python("bench.engine", "profile", width, env=running.env).told
-    return {"accounts": accounts, "owners": told["owners"], "functions": told["functions"]}
+    return {"accounts": accounts, **{part: told[part] for part in ("samples", "owners", "functions", "ours")}}
 
 
 def throttled(kinds: list[str], accounts: int, speed: float, width: int = WIDTH) -> Row:
@@ -96,11 +109,12 @@ def throttled(kinds: list[str], accounts: int, speed: float, width: int = WIDTH)
         running.control.behave(quotas=speed, **behaviour)
         told = python("bench.engine", "fleet", width, env=_vaults(running, 10)).told
         entries = requests_of(running)
+        state = _state(running, told["due"])
     share = limit.share_of_quota(entries, speed, told["wall"])
-    again = sum(sum(count for word, count in made.items() if word != "changed") for made in told["rounds"][:-1])
     return {"kinds": kinds, "speed": speed, "accounts": told["due"], "wall": told["wall"], **share} | {
-        "delivered_again": again,
+        "delivered_again": told["delivered_again"],
         "failed": told["failed"],
+        **state,
     }
 
 
@@ -122,15 +136,14 @@ def sweep(secrets: int, due: int) -> Row:
 def scale_out(accounts: int, workers: int) -> Row:
     """Processes that share one queue and one container of leases."""
     with emulator.azurite() as storage, azure(accounts) as running:
-        app = {"AzureWebJobsStorage": storage, **dict.fromkeys(SCHEDULES, "0 0 0 1 1 *")}
+        app = {LEASES: storage, **dict.fromkeys(SCHEDULES, "0 0 0 1 1 *")}
         env = {**running.env, **app, CONNECTION: storage}
         python("bench.engine", "fill", "work", env=env)
         running.control.clear_journal()
         with ThreadPoolExecutor(workers) as pool:
             costs = list(pool.map(lambda _: python("bench.engine", "worker", "work", env=env), range(workers)))
-        slots = [slot["regenerated"] for told in running.control.accounts() for slot in told["slots"].values()]
         entries = requests_of(running)
-        opens = all(row["opens"] for row in running.control.verdict())
+        state = _state(running, accounts)
     wall = max(cost.told["wall"] for cost in costs)
     return {
         "workers": workers,
@@ -138,18 +151,29 @@ def scale_out(accounts: int, workers: int) -> Row:
         "wall": wall,
         "cpu": sum(cost.told["cpu"] for cost in costs),
         "waited": statistics.mean(cost.waited for cost in costs),
-        "limit": limit.by_concurrency(entries, workers * AT_ONCE),
+        "limit": limit.by_concurrency(entries, workers * AT_ONCE, workers),
         "shares": sorted(cost.told["done"] for cost in costs),
-        "exactly_once": sorted(set(slots)) == [0, 1] and sum(slots) == accounts,
-        "opens": opens,
+        **state,
         "requests": len(entries),
     }
 
 
-def spread(rows: list[Row]) -> Row:
-    """The median of walls over limits, and the worst."""
-    ratios = [row["wall"] / row["limit"] for row in rows]
-    return {"median": statistics.median(ratios), "worst": max(ratios), "rotations": len(ratios)}
+def _state(running: Running, accounts: int) -> Row:
+    """What has become of the accounts, as the simulator tells it."""
+    slots = [slot["regenerated"] for told in running.control.accounts() for slot in told["slots"].values()]
+    return {
+        "exactly_once": sorted(slots) == [0] * accounts + [1] * accounts,
+        "opens": all(row["opens"] for row in running.control.verdict()),
+    }
+
+
+@contextlib.contextmanager
+def _leases(where: str) -> Iterator[Mapping[str, str]]:
+    if where == IN_PROCESS:
+        yield {}
+    else:
+        with emulator.azurite() as storage:
+            yield {LEASES: storage}
 
 
 def _row(name: str, accounts: int, cost: Cost, running: Running, width: int, *, ours: bool = False) -> Row:  # noqa: PLR0913  a row has many parts

@@ -70,7 +70,9 @@ class Azure:
         entry.fault = fault.id if fault else None
         started = running_time()
         try:
-            await _take_time(world, Plane.SIGN_IN if signing_in else call.plane)
+            entry.latency = _latency(world, Plane.SIGN_IN if signing_in else call.plane)
+            if entry.latency:
+                await asyncio.sleep(entry.latency)
             response = await self._answer(world, call, fault, request)
         except ClientGoneError:
             return web.Response()
@@ -129,14 +131,15 @@ async def _call(request: web.BaseRequest, address: Address) -> Call:
     )
 
 
-async def _take_time(world: World, plane: Plane) -> None:
+def _latency(world: World, plane: Plane) -> float:
     latency = world.behaviour.latency
     named = {Plane.CONTROL: latency.control, Plane.VAULT: latency.vault, Plane.SIGN_IN: latency.sign_in}
     seconds = named.get(plane, latency.data)
-    if seconds:
-        most = latency.jitter + latency.spread * seconds
-        jitter = random.uniform(-most, most)  # noqa: S311  # nothing secret depends on it
-        await asyncio.sleep(max(0.0, seconds + jitter))
+    if not seconds:
+        return 0.0
+    most = latency.jitter + latency.spread * seconds
+    # Nothing secret depends on it.
+    return round(max(0.0, seconds + random.uniform(-most, most)), 6)  # noqa: S311
 
 
 async def _suffer(fault: Fault, plane: Plane, request: web.BaseRequest) -> web.Response | None:

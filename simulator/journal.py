@@ -24,6 +24,8 @@ class Entry:
     client_request_id: str | None = None
     sign_in: bool = False
     status: int | None = None
+    latency: float = 0.0
+    """Seconds that it was kept waiting on purpose; `duration` has all that it took, on a busy machine more."""
     duration: float | None = None
     fault: str | None = None
 

@@ -21,11 +21,17 @@ _USUAL_PAUSE = 1.0
 """Seconds, where the service does not say how long."""
 _GROWTH_UNMEASURED, _GROWTH = 2.0, 1.02
 """By how much the pace grows in a second: before and after the quota has been measured."""
+_MEASURING = 2
+"""So many grants between two refusals are a rate; fewer say only that the quota is used up at the moment."""
 _LONGEST_GROWTH = 600.0
 """Seconds; what has not been refused for so long is all but free."""
 _IDLE = timedelta(seconds=30)
 """After so long without a request a pace is forgotten: buckets are full again, and others may have left."""
 _RESOURCE = re.compile(r"/subscriptions/([^/]+)/.*?/providers/([^/]+)/", re.IGNORECASE)
+
+
+class Unsent(Throttled):
+    """A request waited for too long, and was not sent: nothing has happened, and nobody has to find out what did."""
 
 
 class Pace:
@@ -49,14 +55,14 @@ class Pace:
     async def turn(self, *, first: bool, patience: float | None = None) -> datetime:
         """Wait until a request may be sent, and tell when that is.
 
-        Those that go `first` go before the others. Raises Throttled, unsent, after `patience` seconds.
+        Those that go `first` go before the others. Raises Unsent after `patience` seconds.
         """
         if not self.free:
             try:
                 async with asyncio.timeout(patience):
                     await self._wait(first=first)
             except TimeoutError:
-                raise Throttled("too many requests wait for the same quota; nothing was sent", _USUAL_PAUSE) from None
+                raise Unsent("too many requests wait for the same quota; nothing was sent", _USUAL_PAUSE) from None
         return self._clock.now()
 
     @contextmanager
@@ -76,15 +82,23 @@ class Pace:
         """Slow down; what was asked before another refusal came tells nothing new."""
         now = self._clock.now()
         pause = min(retry_after or _USUAL_PAUSE, LONGEST_PAUSE)
+        if asked > now:
+            # The clock was set back meanwhile.
+            self._forget(now)
         if self._rate is None:
             self._begin(now, (self._out + 1) / pause)
         elif asked > self._refused:
-            self._begin(now, min(self._pace(now), max(self._granted, 1) / (now - self._refused).total_seconds()))
+            # Hardly anything was granted: others have the quota. How long it lasts the service says, not the pace.
+            others = bool(retry_after) and self._granted < _MEASURING
+            self._begin(now, self._rate if others else self._measured(now))
             self._growth = _GROWTH
         self._next = max(self._next, now + timedelta(seconds=pause))
 
     def _begin(self, now: datetime, rate: float) -> None:
         self._refused, self._rate, self._granted = now, rate, 0
+
+    def _measured(self, now: datetime) -> float:
+        return min(self._pace(now), max(self._granted, 1) / (now - self._refused).total_seconds())
 
     def _pace(self, now: datetime) -> float:
         since = max(0.0, (now - self._refused).total_seconds())
@@ -119,8 +133,12 @@ class Paces:
         self._paces: dict[tuple[str, ...], Pace] = {}
 
     def of(self, method: str, url: str, clock: Clock) -> Pace:
-        """The pace for a kind of request to one vault, or to one provider in one subscription."""
+        """The pace for a kind of request to one vault, or to one provider in one subscription.
+
+        A POST is of the kind that its path ends in: for Storage, listing keys is a read and regenerating one a write.
+        """
         parts = urlsplit(url)
         resource = _RESOURCE.match(parts.path)
-        quota = (method, *(resource.groups() if resource else (parts.netloc,)))
+        kind = parts.path.rpartition("/")[2].lower() if method == "POST" else method
+        quota = (kind, *(resource.groups() if resource else (parts.netloc,)))
         return self._paces.get(quota) or self._paces.setdefault(quota, Pace(clock))

@@ -59,7 +59,7 @@ class PacedTransport(Transport):
         self._clock = clock
 
     async def send(self, request: Any, *, once: bool = False, **options: Any) -> Any:  # noqa: ANN401  as above
-        """Send a request and return the answer; raises Throttled, unsent, for one that would wait for too long."""
+        """Send a request and return the answer; raises Unsent for one that would wait for too long."""
         pace = self._paces.of(request.method, request.url, self._clock)
         repetitions = 0 if once else _REPETITIONS
         while True:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from rotation.cloud.pace import Unsent
 from rotation.errors import NotYetTrue, Transient, Unavailable, Unexpected
 from rotation.model import AccountId, Sensitive, Slot
 
@@ -37,12 +38,13 @@ async def settle(
 ) -> Sensitive:
     """Regenerate once and return the new key; where the answer is lost, a changed key means that it was done.
 
-    A clear refusal is raised as it is, since the service has not acted on it; so is NotYetTrue, since it still acts.
+    A clear refusal is raised as it is, since the service has not acted on it; so is Unsent, since it was not asked,
+    and NotYetTrue, since it still acts.
     """
     doubt: Transient | Unexpected | None = None
     try:
         keys = await regenerate()
-    except NotYetTrue:
+    except (NotYetTrue, Unsent):
         raise
     except (Transient, Unexpected) as failure:
         doubt = failure

@@ -10,6 +10,7 @@ from azure.core.exceptions import AzureError
 from azure.core.polling.base_polling import BadResponse, BadStatus
 
 from rotation.cloud.connection import Connection
+from rotation.cloud.pace import Unsent
 from rotation.cloud.translate import translated
 from rotation.errors import NotYetTrue, Throttled, Transient, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
@@ -113,6 +114,8 @@ class WebPubSub:
         doubt: Transient | Unexpected | None = None
         try:
             operation = await self._start(account, slot)
+        except Unsent:
+            raise
         except (Transient, Unexpected) as failure:
             # The operation may be running all the same.
             doubt = failure

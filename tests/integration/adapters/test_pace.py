@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotation.clock import SystemClock
+from rotation.cloud import transport
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import Connection, connect
-from rotation.cloud.pace import Pace, Paces
-from rotation.errors import Throttled
+from rotation.cloud.pace import Pace, Paces, Unsent
 from rotation.model import AccountId
 from rotation.providers import all_providers
 from simulator.client import ControlClient
 
-BATCH = "https://management.azure.com/subscriptions/s1/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/a"
+ARM = "https://management.azure.com"
+BATCH = f"{ARM}/subscriptions/s1/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/a"
 
 
 class Stopped:
@@ -113,8 +114,63 @@ async def test_refusals_of_what_was_under_way_tell_nothing_new(pace: Pace, clock
     assert 1 == clock.passed
 
 
-async def test_a_pace_grows_until_it_is_refused_again(pace: Pace, clock: Stopped) -> None:
-    """A quota that was raised, or that others have left, is found out."""
+class Bucket:
+    """A quota that somebody else may use up for a while."""
+
+    def __init__(self, clock: Stopped, a_second: float = 10, retry_after: float | None = 1) -> None:
+        self._clock = clock
+        self._a_second = a_second
+        self._level = self._since = 0.0
+        self.retry_after = retry_after
+        self.asked = 0
+        self.taken = False
+
+    def take(self) -> bool:
+        """Whether a request is granted."""
+        self.asked += 1
+        filled = self._level + (self._clock.passed - self._since) * self._a_second
+        self._level, self._since = 0.0 if self.taken else min(10.0, filled), self._clock.passed
+        granted = self._level >= 1
+        self._level -= granted
+        return granted
+
+
+async def granted(pace: Pace, bucket: Bucket, clock: Stopped, seconds: float) -> int:
+    """Ask as quickly as the pace allows, and count what is granted in that time."""
+    end, count = clock.passed + seconds, 0
+    while clock.passed < end:
+        asked = await pace.turn(first=False)
+        await clock.sleep(0.001)
+        if bucket.take():
+            pace.granted()
+            count += 1
+        else:
+            pace.refused(asked, bucket.retry_after)
+    return count
+
+
+async def test_a_quota_that_others_have_left_is_used_again_at_once(pace: Pace, clock: Stopped) -> None:
+    """Ten seconds in which nothing was granted say nothing of how quickly to go on after them."""
+    bucket = Bucket(clock)
+    await granted(pace, bucket, clock, 60)
+    bucket.taken = True
+    assert 0 == await granted(pace, bucket, clock, 10)
+    bucket.taken = False
+
+    assert [await granted(pace, bucket, clock, 30) > 270 for _ in range(3)] == [True, True, True]
+
+
+async def test_a_quota_of_less_than_one_a_second_is_found_out_where_no_pause_is_named(
+    pace: Pace, clock: Stopped
+) -> None:
+    """A second is our guess, so that the pace itself has to become as slow."""
+    bucket = Bucket(clock, a_second=0.3, retry_after=None)
+
+    assert 0.75 < await granted(pace, bucket, clock, 600) / bucket.asked
+
+
+async def test_a_quota_that_is_raised_is_found_out(pace: Pace, clock: Stopped) -> None:
+    """A pace grows all the time."""
     await refuse(pace)
     await send(pace, 10)
     await refuse(pace)
@@ -146,12 +202,32 @@ async def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_as_long(pace: P
     assert clock.passed < 40
 
 
+@pytest.mark.parametrize("seconds", [3600, 1], ids=["by an hour", "to the refusal before"])
+async def test_a_clock_that_is_set_back_under_a_request_is_no_measure(
+    pace: Pace, clock: Stopped, seconds: float
+) -> None:
+    """What was granted in less than no time is not a pace; the next answers measure anew."""
+    await refuse(pace)
+    await clock.sleep(1)
+    for _ in range(5):
+        await pace.turn(first=False)
+        pace.granted()
+    asked = await pace.turn(first=False)
+    clock.time = pace._refused if seconds == 1 else clock.time - timedelta(seconds=seconds)
+    clock.began = clock.time
+    with pace.out():
+        pace.refused(asked, 7)
+    await send(pace, 2)
+
+    assert 7 < clock.passed < 15
+
+
 async def test_what_is_sent_once_does_not_wait_for_long() -> None:
     """Its lease was looked at before it waited; it is told apart from a refusal by nothing having been sent."""
     pace = Pace(SystemClock())
     await refuse(pace, after=30)
 
-    with pytest.raises(Throttled, match="nothing was sent"):
+    with pytest.raises(Unsent, match="nothing was sent"):
         await pace.turn(first=True, patience=0.05)
 
 
@@ -181,6 +257,7 @@ async def test_who_is_in_the_middle_of_a_pass_goes_first(pace: Pace) -> None:
     ("method", "url", "shared"),
     [
         pytest.param("POST", f"{BATCH}2/listKeys", True, id="another account"),
+        pytest.param("POST", f"{BATCH}/regenerateKeys", False, id="another kind of POST"),
         pytest.param("GET", BATCH, False, id="another method"),
         pytest.param("POST", BATCH.replace("s1", "s2"), False, id="another subscription"),
         pytest.param("POST", BATCH.replace("Microsoft.Batch", "Microsoft.Storage"), False, id="another provider"),
@@ -199,6 +276,28 @@ async def connection() -> AsyncIterator[Connection]:
     """A connection to the default estate."""
     async with connect(PUBLIC, None, SystemClock()) as opened:
         yield opened
+
+
+async def test_a_regenerate_that_was_not_sent_is_told_at_once(
+    simulator: ControlClient, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S5: it is known not to have happened, so nobody lists keys, for which there is a quota too, to find that out."""
+    monkeypatch.setattr(transport, "_PATIENCE", 0.05)
+    accounts = [AccountId.parse(account["id"]) for account in simulator.accounts()]
+    providers = all_providers(connection, frozenset())
+    subjects = {account.resource_type: (account, providers.for_type(account.resource_type)) for account in accounts}
+    keys = {kind: await provider.list_keys(account) for kind, (account, provider) in subjects.items()}
+    for kind, (account, provider) in subjects.items():
+        for action in ("regenerateKey", "regenerateKeys"):
+            used_up = connection.paces.of("POST", f"{ARM}{account}/{action}", connection.clock)
+            used_up.refused(connection.clock.now(), 20)
+        slot = provider.slots[1]
+        simulator.clear_journal()
+
+        with pytest.raises(Unsent, match="nothing was sent"):
+            await provider.regenerate(account, slot, keys[kind][slot])
+
+        assert [] == simulator.journal()
 
 
 async def test_a_storm_becomes_a_stream(simulator: ControlClient, connection: Connection) -> None:
