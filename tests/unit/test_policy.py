@@ -127,7 +127,9 @@ CASES: dict[str, Case] = {
     "unreadable tags are refused in the words of whoever read them": refuse(
         obstacle(Reason.TAGS_UNREADABLE, "tag active-slot: it is missing"), Reason.TAGS_UNREADABLE, "active-slot"
     ),
-    "an unknown kind of account is refused": refuse(obstacle(Reason.UNKNOWN_TYPE), Reason.UNKNOWN_TYPE),
+    "an unknown kind of account is refused": refuse(
+        obstacle(Reason.UNKNOWN_TYPE, "accounts of this type are unknown"), Reason.UNKNOWN_TYPE, "are unknown"
+    ),
     "one that only Microsoft's tags name is left to their functions": leave(
         replace(obstacle(Reason.UNKNOWN_TYPE, "unknown"), borrowed=True),
         Reason.UNKNOWN_TYPE,

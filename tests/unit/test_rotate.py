@@ -89,6 +89,15 @@ def test_a_pass_tells_what_it_did_for_whom(due: World) -> None:
     assert {due.keys["key2"]} == due.published()
 
 
+def test_a_look_tells_both_keys_and_a_pass_none(due: World) -> None:
+    """Who has found a key compares fingerprints; a report of a rotation tells those that it concerns."""
+    looked = asyncio.run(plan(group(due), OPERATOR, due.tools()))
+    rotated = asyncio.run(rotate(group(due), OPERATOR, due.tools()))
+
+    assert [("key1", Role.ACTIVE), ("key2", Role.IDLE)] == [(key.slot, key.role) for key in looked.keys]
+    assert () == rotated.keys
+
+
 def test_an_emergency_is_told_as_asked_although_it_was_settled(world: World) -> None:
     """The request forgets its id once it was acted on, and the report does not."""
     emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
