@@ -53,15 +53,15 @@ prove:
 	echo; cat build/proof.txt; exit $$status
 
 prove-full: setup ## every crash and every answer at every request, and 60 rotations of each service under load (hours)
-	$(VENV)/python -m pytest tests/proof --full
+	$(VENV)/python -m pytest $(PROOF) tests/surface/test_no_key_is_printed.py --full
 
 lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 
-mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour)
-	@$(VENV)/python -m tests.mutants
+mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour); WORD=lease for some
+	@$(VENV)/python -m tests.mutants $(WORD)
 
 mutate: setup ## change every expression of what decides, one at a time, and say which changes no test noticed (ten minutes)
 	@$(VENV)/python -m tests.mutation
@@ -69,8 +69,8 @@ mutate: setup ## change every expression of what decides, one at a time, and say
 MINUTES ?= 5
 
 soak: setup ## try ever new orders of events, then bad weather under applications, and print what was reached; MINUTES=5
-	@$(VENV)/python -m tests.proof.orders.soak $(MINUTES)
-	@$(VENV)/python -m tests.proof.soak $(MINUTES)
+	@$(VENV)/python -m tests.proof.orders.soak $$($(VENV)/python -c 'print($(MINUTES) * 2 / 3)')
+	@$(VENV)/python -m tests.proof.soak $$($(VENV)/python -c 'print($(MINUTES) / 3)')
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip

@@ -14,6 +14,8 @@ from tests.integration.estates import SERVICES, SLOTS, one_account
 from tests.surface.leaks import leaked
 
 PASS = ["rotate", "--due", "--json"]
+FEWEST = {1: 24, 3: 42}
+"""How often a pass is killed at least, by the number of publications."""
 
 
 def requests(simulator: ControlClient) -> int:
@@ -57,6 +59,7 @@ def test_a_pass_killed_at_any_request_is_finished_by_the_next(
     simulator.reset(estate)
     assert killable.run(PASS, output) == 0, output.read_text()
     points = [(n, when) for n in range(requests(simulator)) for when in ("before", "after")]
+    assert len(points) >= FEWEST[publications]
     uninterrupted = versions(estate)
 
     unmet = []
@@ -90,7 +93,7 @@ def test_an_emergency_killed_at_any_request_is_finished_by_its_repetition(
         for when in ("before", "after"):
             simulator.reset(estate)
             leaked = simulator.account("stone")["slots"]["key1"]["fingerprint"]
-            kill_at(simulator, n, when, output, emergency)
+            assert kill_at(simulator, n, when, output, emergency), (n, when)
             working(simulator)
             assert killable.run(emergency, output) == 0, (n, when, output.read_text())
             left = {slot["fingerprint"] for slot in simulator.account("stone")["slots"].values()}
