@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rotation.console import Answer, Listing
-from rotation.errors import RotationError
+from rotation.errors import Busy, LeaseLost, RotationError, Transient
 from rotation.manifest import Row
-from rotation.model import AccountId, Action, Reason, SecretRef
+from rotation.model import AccountId, Action, Reason, Request, SecretRef
 from rotation.report import Outcome, Report, Step
 from rotation.rotate import REPAIRS
 from rotation.status import Standing, overview
@@ -44,6 +44,26 @@ def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
         *notes,
     ]
     return Answer(report.to_json(), parts, report.exit_code)
+
+
+def repetition(report: Report, request: Request) -> list[str]:
+    """Say how to go on with what somebody insisted on and is not done everywhere."""
+    undone = [o for o in report.outcomes if _went_wrong(o)]
+    # A role means the keys of that moment: the other pass may have made the key good that is active now.
+    overtaken = [o for o in undone if request.compromised and isinstance(o.error, (Busy, LeaseLost))]
+    told = []
+    if overtaken:
+        names = ", ".join(map(_name, overtaken))
+        told.append(
+            f"{names}: another pass may have replaced the leaked key meanwhile: look for its fingerprint "
+            "among those that `python -m rotation plan` tells; only while it stands there, repeat the command, "
+            f"with the role that stands beside it and --request-id {request.id}"
+        )
+    if len(overtaken) < len(undone):
+        first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
+        where = " for the other accounts" if overtaken else " everywhere"
+        told.append(f"what was asked is not done{where}: {first}repeat the command with --request-id {request.id}")
+    return told
 
 
 def audited(report: Report, *, repairing: bool) -> Answer:

@@ -20,12 +20,11 @@ def test_a_named_secret_takes_its_whole_account_along(command: Command, simulato
 
 
 def test_the_answer_says_what_becomes_of_the_previous_key(command: Command) -> None:
-    """Until when the previous key works, whether a promise was broken, and how to repeat the request."""
+    """Until when the previous key works, and whether a promise was broken."""
     ran = command("rotate", DUE)
 
     assert "the previous key works until the next rotation, at least until 20" in ran.out
     assert "no promise was broken" in ran.out
-    assert "as --request-id, this can be repeated" in ran.out
 
 
 def test_the_lease_that_holds_nobody_else_off_is_mentioned_once(command: Command) -> None:
@@ -69,6 +68,15 @@ def test_the_same_request_is_not_done_twice(command: Command, simulator: Control
     assert (first.code, again.code) == (0, 0)
     assert "leave: already-done" in again.row(STORAGE)
     assert sum(slot["regenerated"] for slot in simulator.account(STORAGE)["slots"].values()) == 1
+
+
+def test_an_emergency_tells_its_id_before_anything_is_changed(command: Command) -> None:
+    """Whoever ends the process with a signal learns it in no other way; what is due needs none."""
+    urgent, due = command("rotate", FRESH, "--compromised", "active", "--json"), command("rotate", "--due")
+
+    assert urgent.err.startswith(f"request {urgent.document['accounts'][0]['request_id']}: to repeat this")
+    assert due.err == ""
+    assert "request" not in due.out
 
 
 def test_due_passes_over_what_is_not_due(command: Command, simulator: ControlClient) -> None:
