@@ -167,16 +167,26 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
     """Complain of variables that look like ours: who sets one means it to do something."""
     names = [setting.name for setting in SETTINGS]
     known = {*names, *OF_DEPLOYMENT}
-    strange = sorted(name for name in environment if name.startswith("ROTATION_") and name not in known)
-    return [f"{name}: no such setting; did you mean {get_close_matches(name, names, 1, 0)[0]}?" for name in strange]
+    strange = sorted(name for name in environment if name.upper().startswith("ROTATION_") and name not in known)
+    meant = {name: get_close_matches(name.upper(), names, 1, 0)[0] for name in strange}
+    return [f"{name}: no such setting; did you mean {meant[name]}?" for name in strange]
 
 
 def _quoted(text: str) -> str:
     return repr(text) if _HARMLESS.fullmatch(text) else "what stands there"
 
 
-def _entries(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",") if entry.strip()]
+def _entries(text: str, parse: Callable[[str], T]) -> list[T]:
+    """Parse what stands between commas; raises ValueError with the complaints about all of it."""
+    parsed, complaints = [], []
+    for entry in filter(None, map(str.strip, text.split(","))):
+        try:
+            parsed.append(parse(entry))
+        except ValueError as complaint:
+            complaints.append(str(complaint))
+    if complaints:
+        raise ValueError("; ".join(complaints))
+    return parsed
 
 
 def _cloud(text: str) -> Cloud:
@@ -187,7 +197,7 @@ def _cloud(text: str) -> Cloud:
 
 
 def _vaults(text: str, cloud: Cloud) -> Mapping[str, str]:
-    names = [_vault_name(entry, cloud) for entry in _entries(text)]
+    names = _entries(text, lambda entry: _vault_name(entry, cloud))
     if not names:
         raise ValueError("no vault is named")
     return {name: f"https://{name}.{cloud.vault_suffix}" for name in names}
@@ -207,10 +217,14 @@ def _vault_name(entry: str, cloud: Cloud) -> str:
 
 
 def _scopes(text: str) -> tuple[str, ...]:
-    for entry in _entries(text):
-        if not _SCOPE.fullmatch(entry.rstrip("/")):
-            raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
-    return tuple(entry.rstrip("/") for entry in _entries(text))
+    return tuple(_entries(text, _scope))
+
+
+def _scope(entry: str) -> str:
+    scope = entry.rstrip("/")
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
+    return scope
 
 
 def _schedule(text: str) -> str:
