@@ -101,11 +101,12 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
 ) -> Answer:
     """Bring the selected accounts to rest, or say what that would take; without `grace` the setting's holds."""
     _check_vaults(desk, selection.refs)
-    request = replace(request, grace=desk.world.settings.grace if grace is None else grace)
+    request = replace(request, grace=desk.world.settings.granted(grace))
     survey = await desk.fleet.survey()
     groups, known = selection.of(survey, desk.fleet, request)
     if dry_run:
-        return views.planned(await _look(desk, survey, groups, known, request))
+        report = await _look(desk, survey, groups, known, request)
+        return views.planned(report, views.farewell(report, request.grace))
     if request.insists and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
         # Secrets may have been enrolled while the question stood.

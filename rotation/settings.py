@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from rotation.cloud.clouds import CLOUDS, Cloud
 from rotation.durations import format_duration, parse_duration
-from rotation.errors import BadSettings
+from rotation.errors import BadInput, BadSettings
 from rotation.model import Limits, ProbeMode, Sensitive
 
 T = TypeVar("T")
@@ -137,6 +137,21 @@ class Settings:
         if read.complaints:
             raise BadSettings("\n".join(read.complaints))
         return settings
+
+    def granted(self, grace: timedelta | None) -> timedelta:
+        """The grace that somebody asks for, or else that of the settings; raises BadInput for one beyond the overlap.
+
+        A slip such as P10D for PT10M would leave a leaked key alive for days.
+        """
+        if grace is None:
+            return self.grace
+        if grace > self.limits.overlap:
+            raise BadInput(
+                f"the grace, {format_duration(grace)}, is longer than ROTATION_OVERLAP, "
+                f"{format_duration(self.limits.overlap)}; shorten it, or ask for a forced rotation instead, "
+                "which keeps the key that it replaces for the overlap"
+            )
+        return grace
 
 
 class _Reader:
