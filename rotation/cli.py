@@ -297,10 +297,8 @@ def _interrupted(ledger: Ledger) -> Answer:
 
 def _repetition(request: Request | None) -> tuple[str, dict[str, object]]:
     """How to go on with what was interrupted, in words and for a script."""
-    if request is None:
-        return "run the command again: it goes on from what it finds", {}
-    facts: dict[str, object] = {"request_id": request.id}
-    if not request.insists:
+    facts: dict[str, object] = {} if request is None else {"request_id": request.id}
+    if request is None or not request.insists:
         return "run the command again: it goes on from what it finds", facts
     return f"repeat the command with --request-id {request.id}: without it a key made just now is replaced again", facts
 
