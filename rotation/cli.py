@@ -94,7 +94,7 @@ def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT00
     epilog=_examples(
         "rotate kv-orders/orders-storage-key",
         "rotate --due",
-        "rotate kv-orders/orders-storage-key --compromised active --grace PT1H",
+        "rotate kv-orders/orders-storage-key --compromised active --grace PT1H --request-id incident-7",
     )
 )
 def rotate(  # noqa: PLR0913  # what an operator may ask for
@@ -280,19 +280,27 @@ async def _at_desk(command: Callable[[Desk], Awaitable[Answer]], voice: Voice, l
 def _interrupted(ledger: Ledger) -> Answer:
     unfinished = ledger.unfinished
     names = ", ".join(account.rpartition("/")[2] for account in unfinished)
+    again, facts = _repetition(ledger.request)
     message = (
-        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; "
-        "run the command again: it goes on from what it finds"
+        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; {again}"
         if unfinished
         else "interrupted; nothing was left unfinished"
     )
-    facts = {"accounts": [outcome.to_json() for outcome in ledger.outcomes], "unfinished": unfinished}
+    facts |= {"accounts": [outcome.to_json() for outcome in ledger.outcomes], "unfinished": unfinished}
     answer = failure("interrupted", message, INTERRUPTED)
     return replace(
         answer,
         document={**answer.document, **facts},
         parts=[changes(ledger.outcomes), *answer.parts],
     )
+
+
+def _repetition(request: Request | None) -> tuple[str, dict[str, object]]:
+    """How to go on with what was interrupted, in words and for a script."""
+    facts: dict[str, object] = {} if request is None else {"request_id": request.id}
+    if request is None or not request.insists:
+        return "run the command again: it goes on from what it finds", facts
+    return f"repeat the command with --request-id {request.id}: without it a key made just now is replaced again", facts
 
 
 def _refs(texts: Sequence[str] | None) -> Collection[SecretRef]:

@@ -10,7 +10,7 @@ from rotation import manifest, telemetry, tracing, views
 from rotation.concurrency import all_tried
 from rotation.console import Answer, Voice
 from rotation.enroll import enroll as put_under_rotation
-from rotation.errors import BadInput, NotFound, RotationError, Transient, Unexpected
+from rotation.errors import BadInput, NotFound, RotationError, Unexpected
 from rotation.fleet import Fleet, Survey, Watcher
 from rotation.manifest import Row
 from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
@@ -34,6 +34,8 @@ class Ledger:
 
     groups: Sequence[Group] = ()
     outcomes: list[Outcome] = field(default_factory=list)
+    request: Request | None = None
+    """What the changes are made for, where somebody asked for them."""
 
     @property
     def unfinished(self) -> list[str]:
@@ -99,25 +101,30 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
 ) -> Answer:
     """Bring the selected accounts to rest, or say what that would take; without `grace` the setting's holds."""
     _check_vaults(desk, selection.refs)
-    request = replace(request, grace=desk.world.settings.grace if grace is None else grace)
+    request = replace(request, grace=desk.world.settings.granted(grace))
     survey = await desk.fleet.survey()
     groups, known = selection.of(survey, desk.fleet, request)
     if dry_run:
-        return views.planned(await _look(desk, survey, groups, known, request))
-    if (request.force or request.compromised) and (selection.every or len(groups) > 1) and not yes:
+        report = await _look(desk, survey, groups, known, request)
+        return views.planned(report, views.farewell(report, request.grace))
+    if request.insists and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
         # Secrets may have been enrolled while the question stood.
         survey = await desk.fleet.survey()
         groups, known = selection.of(survey, desk.fleet, request)
+    desk.ledger.request = request
+    if groups and request.insists:
+        # Whatever ends this process, nobody could tell the id afterwards.
+        desk.voice.note(
+            f"request {request.id}: to repeat this after an interruption, give that id with --request-id; "
+            "without it a key that was just made is replaced again"
+        )
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
         report = await desk.fleet.rotate(survey, groups, request, watch)
-    notes = [f"request {request.id}; with it as --request-id, this can be repeated without being done twice"]
-    if desk.world.settings.leases is None:
-        notes.append(LEASE_NOTE)
-    if (request.force or request.compromised) and any(outcome.exit_code for outcome in report.outcomes):
-        first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
-        notes.append(f"what was asked is not done everywhere: {first}repeat the command with --request-id {request.id}")
-    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes if groups else ())
+    notes = [LEASE_NOTE] if groups and desk.world.settings.leases is None else []
+    if request.insists:
+        notes += views.repetition(report, request)
+    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes)
 
 
 @traced

@@ -170,6 +170,10 @@ class Voice:
             elif part.rows:
                 terminal.tabulate(part)
 
+    def note(self, text: str) -> None:
+        """Say beside the answer what must be known whatever becomes of the command."""
+        self._err.say(text)
+
     def can_ask(self) -> bool:
         """Whether a person is there to answer a question."""
         return sys.stdin.isatty() and self._err.is_terminal

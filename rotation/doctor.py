@@ -278,13 +278,15 @@ def _rows(checks: Iterable[Check]) -> list[tuple[str, str, str, str]]:
     return list(rows.values())
 
 
-def _summary(checks: Iterable[Check]) -> str:
+def _summary(checks: Sequence[Check]) -> str:
     wrong = sum(check.result is Result.WRONG for check in checks)
     if wrong:
         return f"{wrong} to put right before rotations can go on"
     passing = sum(check.exit_code != 0 for check in checks)
-    return (
-        f"{passing} could not be looked at for now; look again later"
-        if passing
-        else "nothing is in the way of a rotation"
-    )
+    if passing:
+        return f"{passing} could not be looked at for now; look again later"
+    open_questions = sum(check.result is Result.UNKNOWN for check in checks)
+    if open_questions:
+        number = "1 question is" if open_questions == 1 else f"{open_questions} questions are"
+        return f"nothing that can be seen is in the way of a rotation; {number} open"
+    return "nothing is in the way of a rotation"

@@ -24,7 +24,8 @@ MAX_TEXT = 1000
 MAX_STRANGE = 10
 """How many members that nobody knows are complained of; each costs more to answer than to send."""
 
-_KEY_LIKE = re.compile(r"[A-Za-z0-9+/]{40}")
+_SECRET_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
+"""A key in base64, however it is encoded for an URL, or the beginning of a token."""
 
 T = TypeVar("T")
 
@@ -140,10 +141,10 @@ class _Reader:
         ]
 
     def flag(self, name: str) -> bool:
-        """Read true or false, which is false where nothing is said."""
+        """Read true or false, which is false where nothing is said; null may have been meant as either."""
         self._known.append(name)
-        value = self._members.get(name)
-        if value is not None and not isinstance(value, bool):
+        value = self._members.get(name, False)
+        if not isinstance(value, bool):
             self.complaints.append(f"{name}: it must be true or false")
         return value is True
 
@@ -205,8 +206,8 @@ def _role(text: str) -> Role:
 
 
 def _reason(text: str) -> str:
-    if _KEY_LIKE.search(text):
-        raise ValueError("it looks as if it held a key, and it is logged")
+    if _SECRET_LIKE.search(text):
+        raise ValueError("it looks as if it held a key or a token, and it is logged")
     if len(text) > MAX_REASON or not text.isprintable():
         raise ValueError(f"it must be one line of up to {MAX_REASON} characters")
     return text

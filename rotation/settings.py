@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from rotation.cloud.clouds import CLOUDS, Cloud
 from rotation.durations import format_duration, parse_duration
-from rotation.errors import BadSettings
+from rotation.errors import BadInput, BadSettings
 from rotation.model import Limits, ProbeMode, Sensitive
 
 T = TypeVar("T")
@@ -138,6 +138,21 @@ class Settings:
             raise BadSettings("\n".join(read.complaints))
         return settings
 
+    def granted(self, grace: timedelta | None) -> timedelta:
+        """The grace that somebody asks for, or else that of the settings; raises BadInput for one beyond the overlap.
+
+        A slip such as P10D for PT10M would leave a leaked key alive for days.
+        """
+        if grace is None:
+            return self.grace
+        if grace > self.limits.overlap:
+            raise BadInput(
+                f"the grace, {format_duration(grace)}, is longer than ROTATION_OVERLAP, "
+                f"{format_duration(self.limits.overlap)}; shorten it, or ask for a forced rotation instead, "
+                "which keeps the key that it replaces for the overlap"
+            )
+        return grace
+
 
 class _Reader:
     """Reads one setting after the other and remembers what is wrong with them."""
@@ -167,16 +182,26 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
     """Complain of variables that look like ours: who sets one means it to do something."""
     names = [setting.name for setting in SETTINGS]
     known = {*names, *OF_DEPLOYMENT}
-    strange = sorted(name for name in environment if name.startswith("ROTATION_") and name not in known)
-    return [f"{name}: no such setting; did you mean {get_close_matches(name, names, 1, 0)[0]}?" for name in strange]
+    strange = sorted(name for name in environment if name.upper().startswith("ROTATION_") and name not in known)
+    meant = {name: get_close_matches(name.upper(), names, 1, 0)[0] for name in strange}
+    return [f"{name}: no such setting; did you mean {meant[name]}?" for name in strange]
 
 
 def _quoted(text: str) -> str:
     return repr(text) if _HARMLESS.fullmatch(text) else "what stands there"
 
 
-def _entries(text: str) -> list[str]:
-    return [entry.strip() for entry in text.split(",") if entry.strip()]
+def _entries(text: str, parse: Callable[[str], T]) -> list[T]:
+    """Parse what stands between commas; raises ValueError with the complaints about all of it."""
+    parsed, complaints = [], []
+    for entry in filter(None, map(str.strip, text.split(","))):
+        try:
+            parsed.append(parse(entry))
+        except ValueError as complaint:
+            complaints.append(str(complaint))
+    if complaints:
+        raise ValueError("; ".join(complaints))
+    return parsed
 
 
 def _cloud(text: str) -> Cloud:
@@ -187,7 +212,7 @@ def _cloud(text: str) -> Cloud:
 
 
 def _vaults(text: str, cloud: Cloud) -> Mapping[str, str]:
-    names = [_vault_name(entry, cloud) for entry in _entries(text)]
+    names = _entries(text, lambda entry: _vault_name(entry, cloud))
     if not names:
         raise ValueError("no vault is named")
     return {name: f"https://{name}.{cloud.vault_suffix}" for name in names}
@@ -207,10 +232,14 @@ def _vault_name(entry: str, cloud: Cloud) -> str:
 
 
 def _scopes(text: str) -> tuple[str, ...]:
-    for entry in _entries(text):
-        if not _SCOPE.fullmatch(entry.rstrip("/")):
-            raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
-    return tuple(entry.rstrip("/") for entry in _entries(text))
+    return tuple(_entries(text, _scope))
+
+
+def _scope(entry: str) -> str:
+    scope = entry.rstrip("/")
+    if not _SCOPE.fullmatch(scope):
+        raise ValueError(f"{_quoted(entry)} is not the resource id of a subscription, resource group or account")
+    return scope
 
 
 def _schedule(text: str) -> str:

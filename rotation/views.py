@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from rotation.console import Answer, Listing
-from rotation.errors import RotationError
+from rotation.durations import format_duration
+from rotation.errors import Busy, LeaseLost, RotationError, Transient
 from rotation.manifest import Row
-from rotation.model import AccountId, Action, Reason, SecretRef
+from rotation.model import AccountId, Action, Reason, Request, SecretRef
 from rotation.report import Outcome, Report, Step
 from rotation.rotate import REPAIRS
 from rotation.status import Standing, overview
@@ -15,7 +16,7 @@ from rotation.tags import format_time
 SET_ASIDE = frozenset({Reason.PAUSED, Reason.DISABLED})
 
 
-def planned(report: Report) -> Answer:
+def planned(report: Report, notes: Iterable[str] = ()) -> Answer:
     """Say what a pass would do with each account."""
     rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes]
     keys = [(key.fingerprint, key.slot, key.role or "", _name(o)) for o in report.outcomes for key in o.keys]
@@ -24,8 +25,20 @@ def planned(report: Report) -> Answer:
         Listing(("Fingerprint", "Slot", "Role", "Account"), keys, "Keys"),
         *_vaults(report.problems),
         _counts(report),
+        *notes,
     ]
     return Answer(report.to_json(), parts, report.exit_code)
+
+
+def farewell(report: Report, grace: timedelta) -> list[str]:
+    """Say how long the published keys that a plan replaces as compromised would live on."""
+    verdicts = [o.verdict for o in report.outcomes if o.verdict is not None]
+    if not any(v.action is Action.ROTATE and v.reason is Reason.COMPROMISED for v in verdicts):
+        return []
+    end = (
+        f"be retired by the first sweep after a grace of {format_duration(grace)}" if grace else "stop working at once"
+    )
+    return [f"a compromised key that is published would {end}, even where it is promised for longer"]
 
 
 def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
@@ -44,6 +57,29 @@ def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
         *notes,
     ]
     return Answer(report.to_json(), parts, report.exit_code)
+
+
+def repetition(report: Report, request: Request) -> list[str]:
+    """Say how to go on with what somebody insisted on and is not done everywhere."""
+    undone = [o for o in report.outcomes if _went_wrong(o)]
+    # A role means the keys of that moment: the other pass may have made the key good that is active now.
+    overtaken = [o for o in undone if request.compromised and isinstance(o.error, (Busy, LeaseLost))]
+    told = []
+    verdicts = [o.verdict for o in report.outcomes if o.verdict is not None]
+    if request.compromised and any(v.reason is Reason.ALREADY_DONE and v.until for v in verdicts):
+        told.append("to end a compromised key that still works for its grace now, say `--compromised idle`")
+    if overtaken:
+        names = ", ".join(map(_name, overtaken))
+        told.append(
+            f"{names}: another pass may have replaced the leaked key meanwhile: look for its fingerprint "
+            "among those that `python -m rotation plan` tells; only while it stands there, repeat the command, "
+            f"with the role that stands beside it and --request-id {request.id}"
+        )
+    if len(overtaken) < len(undone):
+        first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
+        where = " for the other accounts" if overtaken else " everywhere"
+        told.append(f"what was asked is not done{where}: {first}repeat the command with --request-id {request.id}")
+    return told
 
 
 def audited(report: Report, *, repairing: bool) -> Answer:

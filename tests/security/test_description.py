@@ -106,7 +106,7 @@ def test_the_parameters_are_those_that_are_read() -> None:
 
 ORDERS: list[dict[str, Any]] = [
     {},
-    {"compromised": None, "grace": None, "force": None, "dry_run": None, "reason": None, "request_id": None},
+    {"compromised": None, "grace": None, "reason": None, "request_id": None},
     *({"compromised": role} for role in Role),
     *({"compromised": role, "grace": "PT10M"} for role in Role),
     {"grace": "PT10M"},
@@ -132,8 +132,9 @@ ORDERS: list[dict[str, Any]] = [
             "",
         )
     ),
-    *({flag: value} for flag in ("force", "dry_run") for value in (True, False, "true", 1)),
-    *({"reason": text} for text in ("x " * 100, "x " * 100 + "x", "x" * 39, "x" * 40, "+/" * 20, "-" * 40)),
+    *({flag: value} for flag in ("force", "dry_run") for value in (True, False, "true", 1, None)),
+    *({"reason": text} for text in ("x " * 100, "x " * 100 + "x", "x" * 39, "x" * 40, "+/" * 20, "-" * 40, "." * 40)),
+    *({"reason": text} for text in ("%2B" * 40, "%252f" * 40, "%20" * 40, "Bearer eyJ0eXAiOiJ", "eyJ0")),
     *({"request_id": text} for text in ("a", "x" * 40, "x" * 41, "", "a b", "a:b", "a:active", ":both", "active", "ä")),
     {"secret": "kv-one/secret-0"},
     {"dryrun": True},

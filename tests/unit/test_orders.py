@@ -1,7 +1,9 @@
 """What may be asked for over HTTP, and every complaint about what may not."""
 
 import json
+from base64 import urlsafe_b64encode
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 
@@ -10,6 +12,8 @@ from rotation.model import Role, SecretRef
 from rotation.orders import MAX_BODY, MAX_REASON, MAX_STRANGE, Order, Question, read_order, read_question
 
 REF = SecretRef("kv-one", "secret-0")
+TOKEN = urlsafe_b64encode(b'{"typ": "JWT"}').decode() + ".e30.x"
+"""The beginning that every token has; each part of it is short."""
 
 
 def order(**body: object) -> Order:
@@ -17,7 +21,7 @@ def order(**body: object) -> Order:
     return read_order("kv-one", "secret-0", {}, json.dumps(body).encode())
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b'{"force": null}'])
+@pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b'{"reason": null}'])
 def test_an_order_needs_no_body(body: bytes) -> None:
     """The address alone asks for what is due."""
     assert Order(ref=REF) == read_order("KV-One", "Secret-0", {"code": "x"}, body)
@@ -49,9 +53,14 @@ def test_everything_that_may_be_asked_for_is_read() -> None:
         ({"compromised": "active", "force": True}, ["force"]),
         ({"force": "true"}, ["force"]),
         ({"dry_run": 1}, ["dry_run"]),
+        ({"force": True, "dry_run": None}, ["dry_run"]),
         ({"reason": "two\nlines"}, ["reason"]),
         ({"reason": "x" * (MAX_REASON + 1)}, ["reason"]),
         ({"reason": f"found {'kEy0' * 21} in a log"}, ["reason"]),
+        ({"reason": f"found {quote('kEy+' * 21 + 'Q==')}"}, ["reason"]),
+        ({"reason": f"found {quote(quote('kEy/' * 21 + 'Q==', safe=''))}"}, ["reason"]),
+        ({"reason": f"found {'kEy-_' * 17}"}, ["reason"]),
+        ({"reason": f"Bearer {TOKEN}"}, ["reason"]),
         ({"request_id": "a b"}, ["request_id"]),
         ({"dryrun": True}, ["'dryrun'"]),
         ({"secret": "kv-two/other", "grace": "soon"}, ["'secret'", "grace", "grace"]),

@@ -141,6 +141,29 @@ def test_all_complaints_come_at_once() -> None:
     assert all("; for example " in complaint for complaint in found)
 
 
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [
+        ("ROTATION_VAULTS", ["https://example.com", "kv-orders", "kv-orders/secrets", "kv orders"]),
+        ("ROTATION_ACCOUNTS", ["orders", GROUP, "/subscriptions/mine"]),
+    ],
+)
+def test_every_entry_of_a_list_is_looked_at(name: str, entries: list[str]) -> None:
+    """Each bad one is named, and no good one, beside one example."""
+    (complaint,) = complaints(**{name: ",".join(entries)})
+
+    assert [entry not in ("kv-orders", GROUP) for entry in entries] == [
+        f"{entry!r} is" in complaint for entry in entries
+    ]
+    assert 1 == complaint.count("for example")
+
+
+@pytest.mark.parametrize("name", ["Rotation_Overlap", "rotation_overlap", "rotation_OVERLAPS"])
+def test_a_setting_in_another_casing_is_a_complaint(name: str) -> None:
+    """Names are told apart by case, so it would not be read."""
+    assert [f"{name}: no such setting; did you mean ROTATION_OVERLAP?"] == complaints(**{name: "P9D"})
+
+
 def test_a_setting_that_is_misspelt_is_a_complaint() -> None:
     """Its default would be used without a word."""
     assert ["ROTATION_OVERLAPS: no such setting; did you mean ROTATION_OVERLAP?"] == complaints(ROTATION_OVERLAPS="P9D")

@@ -7,7 +7,7 @@ import pytest
 
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
-from tests.surface.cli.estates import DUE, FRESH, PUBSUB, STORAGE
+from tests.surface.cli.estates import BATCH, DUE, FRESH, PUBSUB, STORAGE
 
 
 @pytest.fixture
@@ -39,6 +39,29 @@ def test_a_container_out_of_reach_is_found(command: Command, monkeypatch: pytest
 
     assert ran.code == 1
     assert ran.row("? leases take").startswith("? leases take cannot take the lease of doctor")
+
+
+@pytest.mark.usefixtures("leases")
+def test_of_two_emergencies_the_second_is_not_told_to_repeat_blindly(
+    command: Command, simulator: ControlClient
+) -> None:
+    """The active key may be the good one of the first by then; what failed elsewhere is to be repeated as ever."""
+    fault = simulator.fault(path=f"{PUBSUB}/regenerateKey$", stall=True, times=1)
+    simulator.fault(path=f"{BATCH}/regenerateKeys", status=500)
+    asked = ("rotate", FRESH, "--compromised", "active", "--grace", "PT0S")
+    first = subprocess.Popen([sys.executable, "-m", "rotation", *asked], stdout=subprocess.PIPE)  # noqa: S603  # our own program
+    try:
+        assert simulator.hits(fault, wait=60) == 1
+        alone = command(*asked, "--request-id", "leak-5")
+        second = command(*asked, "kv-billing/rendering-key", "--yes", "--request-id", "leak-5")
+    finally:
+        simulator.lift(fault)
+        first.communicate(timeout=60)
+
+    assert (first.returncode, alone.code, second.code) == (0, 1, 1)
+    assert "another pass may have replaced the leaked key meanwhile" in alone.row(f"{PUBSUB}: ")
+    assert "not done" not in alone.out.splitlines()[-1]
+    assert "not done for the other accounts: repeat the command with --request-id leak-5" in second.out
 
 
 @pytest.mark.usefixtures("leases")

@@ -19,7 +19,7 @@ import pytest
 
 from simulator.client import ControlClient
 from tests.heard import note
-from tests.surface.cli.estates import BATCH, STORAGE
+from tests.surface.cli.estates import BATCH, FRESH, PUBSUB, STORAGE
 
 ROTATION = (sys.executable, "-m", "rotation")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -209,6 +209,24 @@ def test_an_interrupt_says_what_is_not_finished(simulator: ControlClient) -> Non
     assert STORAGE in told or BATCH in told
     assert "Traceback" not in terminal.raw
     assert run("rotate", "--due").returncode == 0
+    assert all(v["opens"] for v in simulator.verdict())
+
+
+def test_an_interrupted_emergency_goes_on_where_it_was(simulator: ControlClient) -> None:
+    """Who obeys the line that an interrupt leaves ends the leaked key, and not the good one made just before."""
+    asked = ("rotate", FRESH, "--compromised", "active", "--grace", "PT0S", "--json")
+    fault = simulator.fault(path=f"{PUBSUB}/regenerateKey$", stall=True, skip=1, times=1)
+    process = subprocess.Popen([*ROTATION, *asked], stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own program
+    assert simulator.hits(fault, wait=PATIENCE) == 1
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=PATIENCE)
+
+    document = json.loads(said)
+    advice = re.search(r"repeat the command with (--request-id) (\S+):", document["error"]["message"])
+    assert advice
+    assert document["request_id"] == advice[2]
+    assert run(*asked, *advice.groups()).returncode == 0
+    assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [1, 1]
     assert all(v["opens"] for v in simulator.verdict())
 
 

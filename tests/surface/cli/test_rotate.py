@@ -20,12 +20,11 @@ def test_a_named_secret_takes_its_whole_account_along(command: Command, simulato
 
 
 def test_the_answer_says_what_becomes_of_the_previous_key(command: Command) -> None:
-    """Until when the previous key works, whether a promise was broken, and how to repeat the request."""
+    """Until when the previous key works, and whether a promise was broken."""
     ran = command("rotate", DUE)
 
     assert "the previous key works until the next rotation, at least until 20" in ran.out
     assert "no promise was broken" in ran.out
-    assert "as --request-id, this can be repeated" in ran.out
 
 
 def test_the_lease_that_holds_nobody_else_off_is_mentioned_once(command: Command) -> None:
@@ -69,6 +68,15 @@ def test_the_same_request_is_not_done_twice(command: Command, simulator: Control
     assert (first.code, again.code) == (0, 0)
     assert "leave: already-done" in again.row(STORAGE)
     assert sum(slot["regenerated"] for slot in simulator.account(STORAGE)["slots"].values()) == 1
+
+
+def test_an_emergency_tells_its_id_before_anything_is_changed(command: Command) -> None:
+    """Whoever ends the process with a signal learns it in no other way; what is due needs none."""
+    urgent, due = command("rotate", FRESH, "--compromised", "active", "--json"), command("rotate", "--due")
+
+    assert urgent.err.startswith(f"request {urgent.document['accounts'][0]['request_id']}: to repeat this")
+    assert due.err == ""
+    assert "request" not in due.out
 
 
 def test_due_passes_over_what_is_not_due(command: Command, simulator: ControlClient) -> None:
@@ -150,6 +158,38 @@ def test_the_setting_says_how_long_a_grace_is(command: Command, monkeypatch: pyt
     ran = command("rotate", FRESH, "--compromised", "active", "--json")
 
     assert [step["action"] for step in ran.document["accounts"][0]["steps"]] == ["rotate", "retire"]
+
+
+@pytest.mark.parametrize(
+    ("grace", "told"),
+    [("PT0S", "would stop working at once, even"), ("PT10M", "by the first sweep after a grace of PT10M, even")],
+)
+def test_a_dry_run_of_an_emergency_says_when_the_leaked_key_ends(command: Command, grace: str, told: str) -> None:
+    """That is what an operator weighs; a plan that replaces no leaked key has nothing to say of it."""
+    assert told in command("rotate", FRESH, "--compromised", "active", "--grace", grace, "--dry-run").out
+    assert "a compromised key" not in command("rotate", FRESH, "--force", "--dry-run").out
+
+
+@pytest.mark.parametrize("more", ["--dry-run", "--yes"])
+def test_a_grace_is_no_longer_than_the_overlap(command: Command, simulator: ControlClient, more: str) -> None:
+    """P10D for PT10M would leave a leaked key alive for days."""
+    ran = command("rotate", FRESH, "--compromised", "active", "--grace", "P10D", more)
+
+    assert ran.code == 2
+    assert "the grace, P10D, is longer than ROTATION_OVERLAP, P2D; shorten it, or ask for a forced" in ran.err
+    assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [0, 0]
+    assert command("rotate", FRESH, "--compromised", "active", "--grace", "P2D").code == 0
+
+
+def test_a_shorter_grace_under_the_same_id_is_told_what_ends_the_key(command: Command) -> None:
+    """Nothing is done twice, so nothing is shortened either."""
+    asked = ("rotate", FRESH, "--compromised", "active", "--request-id", "leak-6", "--grace")
+    command(*asked, "PT1H")
+
+    ran = command(*asked, "PT0S")
+
+    assert "leave: already-done" in ran.row(PUBSUB)
+    assert "still works for its grace now, say `--compromised idle`" in ran.out
 
 
 def test_an_idle_key_is_retired_at_once(command: Command, simulator: ControlClient) -> None:
