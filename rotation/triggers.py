@@ -219,7 +219,7 @@ class Triggers:
             Trigger.OPERATOR,
             order.request_id or str(uuid.uuid4()),
             compromised=order.compromised,
-            grace=settings.grace if order.grace is None else order.grace,
+            grace=settings.granted(order.grace),
             force=order.force,
         )
         if order.dry_run:

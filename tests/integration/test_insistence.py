@@ -14,7 +14,7 @@ from rotation.triggers import Triggers
 from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS
 from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
-from tests.seeing import regenerates, told
+from tests.seeing import changes, regenerates, told
 
 pytestmark = pytest.mark.usefixtures("host_storage")
 
@@ -60,6 +60,16 @@ async def test_what_is_asked_for_is_listed_once(simulator: ControlClient, order:
         await ask(triggers, **order)
 
     assert 2 == listings(simulator)
+
+
+async def test_a_grace_beyond_the_overlap_is_a_slip(simulator: ControlClient) -> None:
+    """P10D for PT10M would leave the leaked key alive for days."""
+    async with app() as triggers:
+        reply = await ask(triggers, **EMERGENCY, grace="P10D")
+
+    assert HTTPStatus.BAD_REQUEST == reply.status
+    assert "P10D, is longer than ROTATION_OVERLAP, P2D" in str(reply.document)
+    assert [] == changes(simulator)
 
 
 @pytest.mark.parametrize("order", [EMERGENCY, FORCED], ids=["emergency", "forced"])
