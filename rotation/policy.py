@@ -356,14 +356,25 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         return None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
-    retire_at = max((at for p in facts.publications if (at := _emergency_mark(facts, p))), default=None)
+    noted = max((at for p in facts.publications if (at := _emergency_mark(facts, p))), default=None)
+    retire_at = noted or _grace_ends(facts)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
-        return _leave(
-            Reason.RETIRING,
-            f"the compromised key, in {facts.idle}, still works for the grace period; "
-            f"it is retired {tags.format_time(retire_at)}",
-            retire_at,
+        if noted:
+            return _leave(
+                Reason.RETIRING,
+                f"the compromised key, in {facts.idle}, still works for the grace period; "
+                f"it is retired {tags.format_time(retire_at)}",
+                retire_at,
+            )
+        verdict = _write(
+            Action.RETAG,
+            Reason.COMPROMISED,
+            f"the key in {facts.idle} was declared compromised and has been replaced since; it is to be noted "
+            f"that it is retired {tags.format_time(retire_at)}",
+            facts.idle,
+            facts.publications,
         )
+        return replace(verdict, until=retire_at)
     return _write(
         Action.RETIRE,
         Reason.COMPROMISED,
@@ -486,6 +497,12 @@ def retires_at(facts: Facts) -> datetime | None:
     marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
     times = (at if p.terms.state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts)) for p, at in marks)
     return max(times, default=None)
+
+
+def _grace_ends(facts: Facts) -> datetime | None:
+    """When the grace is over of a key that another pass replaced; its readers learned of the new one from that pass."""
+    grace = facts.request.grace
+    return max(p.secret.created for p in facts.publications) + grace if grace else None
 
 
 def _mark(facts: Facts, p: Publication) -> datetime | None:

@@ -100,6 +100,13 @@ GUARDS: tuple[Guard, ...] = (
         RULES,
     ),
     Guard(
+        "a compromised key that another pass replaced has its grace",
+        "rotation/policy.py",
+        "retire_at = noted or _grace_ends(facts)",
+        "retire_at = noted",
+        RULES,
+    ),
+    Guard(
         "what was published a moment ago is not taken for drift",
         "rotation/policy.py",
         "if young := [p for p in lost if p.accepted is None and now < p.secret.created + SETTLING]:",
