@@ -553,9 +553,7 @@ CASES: dict[str, Case] = {
         "2026-11-21T03:00:01Z",
     ),
     "the grace of a key that another pass replaced counts from the last secret that it reached": note(
-        pair(
-            publication(age=DAY), publication(STRING, age=MINUTE), request=emergency(suspect(OLD, published=True))
-        ),
+        pair(publication(age=DAY), publication(STRING, age=MINUTE), request=emergency(suspect(OLD, published=True))),
         NOW + 14 * MINUTE,
         targets=BOTH,
     ),
