@@ -495,7 +495,7 @@ def _announced(facts: Facts) -> Publication | None:
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
     marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
-    times = (at if p.terms.state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts)) for p, at in marks)
+    times = (_emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks)
     return max(times, default=None)
 
 
@@ -512,8 +512,15 @@ def _mark(facts: Facts, p: Publication) -> datetime | None:
 
 
 def _emergency_mark(facts: Facts, p: Publication) -> datetime | None:
-    """The same for a compromised key only."""
-    return _mark(facts, p) if p.terms.state.trigger is Trigger.EMERGENCY else None
+    """The same for a compromised key only.
+
+    Where the clock of who published its successor was behind, the grace counts from the vault's date.
+    """
+    at = _mark(facts, p)
+    if at is None or p.terms.state.trigger is not Trigger.EMERGENCY:
+        return None
+    behind = max(p.secret.created - p.rotated_at, timedelta(0))
+    return at + min(behind, SKEW) if p.rotated_at < at else at
 
 
 def _retires(facts: Facts) -> str:

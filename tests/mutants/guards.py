@@ -95,8 +95,15 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement waits for the promise, but in an emergency",
         "rotation/policy.py",
-        "else max(at, promised_until(facts)) for p, at in marks",
-        "else at for p, at in marks",
+        "_emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks",
+        "_emergency_mark(facts, p) or at for p, at in marks",
+        RULES,
+    ),
+    Guard(
+        "a clock that is behind does not shorten a grace",
+        "rotation/policy.py",
+        "behind = max(p.secret.created - p.rotated_at, timedelta(0))",
+        "behind = timedelta(0)",
         RULES,
     ),
     Guard(

@@ -463,6 +463,25 @@ CASES: dict[str, Case] = {
         "retired 2026-11-21T03:00:01Z",
         until=NOW + SECOND,
     ),
+    "a grace counts from the date of the version where the clock of who published it was behind": leave(
+        facts(publication(age=MINUTE, state=rotated(11 * MINUTE, Trigger.EMERGENCY, retire_at=NOW - MINUTE))),
+        Reason.OVERLAP,
+        "retired 2026-11-21T03:09:00Z",
+        until=NOW + 9 * MINUTE,
+    ),
+    "a grace is not prolonged by more than clocks may be apart": retire(
+        facts(publication(age=MINUTE, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW - policy.SKEW))),
+        Reason.RETIRE_DUE,
+    ),
+    "a grace is not shortened where the clock of who published it was ahead": leave(
+        facts(publication(age=11 * MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + SECOND))),
+        Reason.OVERLAP,
+        until=NOW + SECOND,
+    ),
+    "without a grace a compromised key ends at once, however late its successor was dated": retire(
+        facts(publication(age=SECOND, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW - MINUTE))),
+        Reason.RETIRE_DUE,
+    ),
     "of two marks the later one counts, and both are cleared": retire(
         pair(
             publication(state=rotated(AGE, retire_at=NOW)),
