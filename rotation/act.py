@@ -185,7 +185,7 @@ class Hands:
         await self._publish(lost, key, healed)
 
     async def _align(self, verdict: Verdict, behind: list[Publication]) -> None:
-        slot, ahead = self._facts.active, self._facts.latest
+        slot, ahead = self._facts.active, policy.foremost(self._facts)
         key = self._seen.keys[slot]
         if not await self._accepted(key):
             raise NotYetTrue(
@@ -215,6 +215,9 @@ class Hands:
             if state.staged_slot == member.holds:
                 # Somebody else published the staged key, so the request that made it was not carried out to its end.
                 state = replace(state.unstaged(), id=None)
+            if state.retire_slot == member.holds:
+                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds.
+                state = replace(state, retire_at=None, retire_slot=None)
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

@@ -99,6 +99,16 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
     return now + max(periods) if periods else None
 
 
+def foremost(facts: Facts) -> Publication:
+    """The publication whose notes the others take over: the latest, but before it those that end a compromised key.
+
+    Of several of these it is the one with the longest grace; who joined during the grace has what was left of it.
+    """
+    marked = [(at - p.rotated_at, p.ref, p) for p in facts.publications if (at := emergency_mark(facts, p))]
+    ahead = [mark for mark in marked if mark[-1].holds == facts.active]
+    return max(ahead, default=(None, None, facts.latest))[-1]
+
+
 def promised_until(facts: Facts) -> datetime:
     """Until when the idle slot's key is promised to work, by whichever clock.
 
@@ -356,7 +366,7 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         return None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
-    noted = max((at for p in facts.publications if (at := _emergency_mark(facts, p))), default=None)
+    noted = max((at for p in facts.publications if (at := emergency_mark(facts, p))), default=None)
     retire_at = noted or _grace_ends(facts)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
         if noted:
@@ -495,7 +505,7 @@ def _announced(facts: Facts) -> Publication | None:
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
     marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
-    times = (_emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks)
+    times = (emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks)
     return max(times, default=None)
 
 
@@ -511,8 +521,8 @@ def _mark(facts: Facts, p: Publication) -> datetime | None:
     return state.retire_at if state.retire_slot in (None, facts.idle) else None
 
 
-def _emergency_mark(facts: Facts, p: Publication) -> datetime | None:
-    """The same for a compromised key only.
+def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
+    """When a publication has it noted that the idle key is to be retired because it leaked.
 
     Where the clock of who published its successor was behind, the grace counts from the vault's date.
     """

@@ -20,6 +20,7 @@ MESSAGES = f"{PURE} tests/unit/test_messages.py"
 ORDERS = f"{PURE} tests/unit/test_orders.py"
 STORIES = f"{PURE} tests/properties/test_stories.py"
 ROTATION = "tests/integration/test_rotation.py"
+LONG = "tests/integration/test_long_stories.py"
 VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
 TRIGGERS = "tests/integration/test_triggers.py"
@@ -95,8 +96,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement waits for the promise, but in an emergency",
         "rotation/policy.py",
-        "_emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks",
-        "_emergency_mark(facts, p) or at for p, at in marks",
+        "emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks",
+        "emergency_mark(facts, p) or at for p, at in marks",
         RULES,
     ),
     Guard(
@@ -261,6 +262,27 @@ GUARDS: tuple[Guard, ...] = (
         "state=replace(_waiting(seen.facts), ",
         "state=replace(State(), ",
         "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "who joins during a grace knows when the leaked key ends",
+        "rotation/enroll.py",
+        "    if ahead is None or retire_at is None:\n",
+        "    if True:\n",
+        LONG,
+    ),
+    Guard(
+        "who is aligned during a grace knows when the leaked key ends",
+        "rotation/act.py",
+        "policy.foremost(self._facts)",
+        "self._facts.latest",
+        LONG,
+    ),
+    Guard(
+        "a retired key that was given out again is promised again",
+        "rotation/act.py",
+        "if state.retire_slot == member.holds:",
+        "if False:",
+        ENGINE,
     ),
     Guard(
         "the rest of a value survives a new key",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
+from rotation.formats import rekey
 from rotation.model import AccountId, Action, Group, Reason, Request, Role, Secret, Sensitive, Suspect, Trigger
 from rotation.ports import Description, Lease, Probe, Tools
 from rotation.report import Outcome
@@ -169,6 +170,30 @@ def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: Wo
     outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
 
     assert [Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+def publish_by_hand(world: World, slot: str) -> None:
+    """Let somebody put the key of a slot into every secret for a day, and leave the tags as they are."""
+    world.now += SECOND
+    for ref, versions in world.secrets.items():
+        value = rekey(versions[-1].value or Sensitive(""), Sensitive(world.keys[slot]))
+        world.write(ref, value, versions[-1].tags, world.now + DAY)
+
+
+def test_a_retired_key_that_was_given_out_by_hand_is_promised_again(world: World) -> None:
+    """S2: what was noted of its end ends with the first correction, and does not come back with the second."""
+    asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE), world.tools()))
+    keys = dict(world.keys)
+    for slot in ("key2", "key1"):
+        publish_by_hand(world, slot)
+        outcome = asyncio.run(rotate(group(world), Request(), world.tools()))
+        assert ([Action.RETAG], Reason.OVERLAP) == (
+            [step.action for step in outcome.steps],
+            outcome.verdict and outcome.verdict.reason,
+        )
+        world.now += DAY
+
+    assert keys == world.keys
 
 
 def test_a_pass_does_no_more_than_it_may(due: World) -> None:
