@@ -366,7 +366,7 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         return None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
-    noted = max((at for p in facts.publications if (at := emergency_mark(facts, p))), default=None)
+    noted = _emergency_ends(facts)
     retire_at = noted or _grace_ends(facts)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
         if noted:
@@ -504,9 +504,14 @@ def _announced(facts: Facts) -> Publication | None:
 
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
-    marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
-    times = (emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks)
-    return max(times, default=None)
+    marks = [at for p in facts.publications if (at := _mark(facts, p))]
+    ordinarily = max(*marks, promised_until(facts)) if marks else None
+    return _emergency_ends(facts) or ordinarily
+
+
+def _emergency_ends(facts: Facts) -> datetime | None:
+    """When a compromised key is to be retired; what an ordinary rotation has noted elsewhere does not put it off."""
+    return max((at for p in facts.publications if (at := emergency_mark(facts, p))), default=None)
 
 
 def _grace_ends(facts: Facts) -> datetime | None:

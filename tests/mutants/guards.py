@@ -96,8 +96,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement waits for the promise, but in an emergency",
         "rotation/policy.py",
-        "emergency_mark(facts, p) or max(at, promised_until(facts)) for p, at in marks",
-        "emergency_mark(facts, p) or at for p, at in marks",
+        "max(*marks, promised_until(facts)) if marks",
+        "max(marks) if marks",
         RULES,
     ),
     Guard(

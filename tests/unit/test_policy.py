@@ -550,9 +550,8 @@ CASES: dict[str, Case] = {
         pair(
             publication(age=15 * MINUTE, state=rotated(15 * MINUTE, Trigger.EMERGENCY, retire_at=NOW)),
             publication(STRING, age=15 * MINUTE, state=rotated(15 * MINUTE, retire_at=NOW + 30 * DAY)),
-            request=emergency(suspect(OLD, published=True)),
         ),
-        Reason.COMPROMISED,
+        Reason.RETIRE_DUE,
         targets=BOTH,
     ),
     "an emergency does not wait for the retirement that an ordinary rotation had in mind": retire(
