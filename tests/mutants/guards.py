@@ -108,6 +108,13 @@ GUARDS: tuple[Guard, ...] = (
         RULES,
     ),
     Guard(
+        "no ordinary note puts off the end of a leaked key",
+        "rotation/policy.py",
+        "return _emergency_ends(facts) or ordinarily",
+        "return ordinarily",
+        RULES,
+    ),
+    Guard(
         "a compromised key that another pass replaced has its grace",
         "rotation/policy.py",
         "retire_at = noted or _grace_ends(facts)",

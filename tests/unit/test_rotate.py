@@ -172,6 +172,32 @@ def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: Wo
     assert [Action.RETIRE] == [step.action for step in outcome.steps]
 
 
+@pytest.mark.parametrize("calls", range(1, 14))
+def test_a_grace_that_was_noted_half_ends_all_the_same(due: World, calls: int) -> None:
+    """Another pass replaced the leaked key, for a week by its own account; the note of the leak is broken off."""
+    for versions in due.secrets.values():
+        policy = ";".join(filter(None, (versions[-1].tags.get("rotation-policy"), "retire-after=P7D")))
+        versions[-1] = replace(versions[-1], tags={**versions[-1].tags, "rotation-policy": policy})
+    leaked = due.keys["key1"]
+    due.given_up.add(leaked)
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+    handed_over = asyncio.run(identified(group(due), emergency, due.tools()))
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    due.fuse, due.deadly = calls, False
+    for _ in range(2):
+        asyncio.run(rotate(group(due), handed_over, due.tools()))
+    due.now += 14 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    meanwhile = set(due.keys.values())
+    due.now += 2 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    assert leaked in meanwhile
+    assert leaked not in due.keys.values()
+    assert [] == due.violations
+
+
 def publish_by_hand(world: World, slot: str) -> None:
     """Let somebody put the key of a slot into every secret for a day, and leave the tags as they are."""
     world.now += SECOND
