@@ -179,6 +179,8 @@ class Hands:
             noted = member.terms.state if member.terms.active == slot else State()
             if policy.staged_slot(self._facts, member) is None:
                 noted = noted.unstaged()
+            if policy.outlived(self._facts, member):
+                noted = replace(noted, retire_at=None, retire_slot=None)
             return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
 
         self._step = _step(verdict, slot, key)

@@ -99,6 +99,13 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
     return now + max(periods) if periods else None
 
 
+def outlived(facts: Facts, publication: Publication) -> bool:
+    """Whether a publication was away while others were rotated, so that the key whose end it notes is gone."""
+    since = publication.terms.state.rotated_at
+    times = [p.terms.state.rotated_at for p in facts.healthy]
+    return since is not None and any(time and since < time for time in times)
+
+
 def foremost(facts: Facts) -> Publication:
     """The publication whose notes the others take over: the latest, but before it those that end a compromised key.
 

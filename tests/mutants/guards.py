@@ -285,6 +285,13 @@ GUARDS: tuple[Guard, ...] = (
         LONG,
     ),
     Guard(
+        "a secret that was away ends no other key than the one that leaked",
+        "rotation/act.py",
+        "if policy.outlived(self._facts, member):",
+        "if False:",
+        ENGINE,
+    ),
+    Guard(
         "a retired key that was given out again is promised again",
         "rotation/act.py",
         "if state.retire_slot == member.holds:",

@@ -198,6 +198,24 @@ def test_a_grace_that_was_noted_half_ends_all_the_same(due: World, calls: int) -
     assert [] == due.violations
 
 
+def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
+    """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
+    asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))
+    ref, *_ = world.secrets
+    away = world.secrets.pop(ref)
+    for passed in (16 * MINUTE, 41 * DAY, 41 * DAY):
+        world.now += passed
+        asyncio.run(rotate(group(world), Request(), world.tools()))
+    keys = dict(world.keys)
+    world.secrets[ref] = away
+
+    outcome = asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    assert [Action.REPUBLISH] == [step.action for step in outcome.steps]
+    assert {keys["key2"]} == world.published()
+    assert keys == world.keys
+
+
 def publish_by_hand(world: World, slot: str) -> None:
     """Let somebody put the key of a slot into every secret for a day, and leave the tags as they are."""
     world.now += SECOND
