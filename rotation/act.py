@@ -71,7 +71,7 @@ class Hands:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
         acts = {
             Action.REPUBLISH: self._republish,
-            Action.RETAG: self._retag,
+            Action.RETAG: self._note_end if verdict.reason is Reason.COMPROMISED else self._retag,
             Action.ALIGN: self._align,
             Action.PUBLISH: self._publish_staged,
             Action.RETIRE: self._retire,
@@ -148,6 +148,23 @@ class Hands:
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         await self._amend(self._facts.publications, retired)
 
+    async def _note_end(self, verdict: Verdict, members: list[Publication]) -> None:
+        """Note when the key ends that another pass has replaced, so that it ends without this request too."""
+
+        def ending(member: Publication, terms: Terms) -> Terms:
+            before = member.terms.state.unstaged()
+            state = replace(
+                before,
+                id=self._request.mark or before.id,
+                trigger=Trigger.EMERGENCY,
+                retire_at=verdict.until,
+                retire_slot=verdict.slot,
+            )
+            return replace(terms, state=state)
+
+        self._step = replace(_step(verdict, verdict.slot), previous_until=verdict.until, retire_at=verdict.until)
+        await self._amend(members, ending)
+
     async def _republish(self, verdict: Verdict, lost: list[Publication]) -> None:
         slot = self._facts.active
         key = self._seen.keys[slot]
@@ -162,13 +179,15 @@ class Hands:
             noted = member.terms.state if member.terms.active == slot else State()
             if policy.staged_slot(self._facts, member) is None:
                 noted = noted.unstaged()
+            if policy.outlived(self._facts, member):
+                noted = replace(noted, retire_at=None, retire_slot=None)
             return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
 
         self._step = _step(verdict, slot, key)
         await self._publish(lost, key, healed)
 
     async def _align(self, verdict: Verdict, behind: list[Publication]) -> None:
-        slot, ahead = self._facts.active, self._facts.latest
+        slot, ahead = self._facts.active, policy.foremost(self._facts)
         key = self._seen.keys[slot]
         if not await self._accepted(key):
             raise NotYetTrue(
@@ -198,6 +217,9 @@ class Hands:
             if state.staged_slot == member.holds:
                 # Somebody else published the staged key, so the request that made it was not carried out to its end.
                 state = replace(state.unstaged(), id=None)
+            if state.retire_slot == member.holds:
+                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds.
+                state = replace(state, retire_at=None, retire_slot=None)
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

@@ -94,7 +94,7 @@ class _Enrolment:
             active=slot,
             validity=validity or (seen.facts.latest.terms.validity if members else DEFAULT_VALIDITY),
             format=form,
-            state=replace(_waiting(seen.facts), rotated_at=now, trigger=Trigger.OPERATOR),
+            state=replace(_waiting(seen.facts), rotated_at=now),
         )
         draft = Draft(
             value=self._value(found, seen, slot, form),
@@ -207,9 +207,18 @@ class _Enrolment:
 
 
 def _waiting(facts: Facts) -> State:
-    """What is noted of a key that waits to be accepted; who joined without it would seem to have overtaken it."""
+    """What is noted of a key that waits to be accepted, and of a compromised one that waits for its end.
+
+    Who joined without the first would seem to have overtaken it; who is left alone later must know of the second.
+    """
     noted = next((p.terms.state for p in facts.publications if policy.staged_slot(facts, p)), State())
-    return State(staged_slot=noted.staged_slot, staged_at=noted.staged_at, staged_grace=noted.staged_grace)
+    state = State(staged_slot=noted.staged_slot, staged_at=noted.staged_at, staged_grace=noted.staged_grace)
+    ahead = policy.foremost(facts) if facts.publications else None
+    retire_at = policy.emergency_mark(facts, ahead) if ahead else None
+    if ahead is None or retire_at is None:
+        return replace(state, trigger=Trigger.OPERATOR)
+    identity = ahead.terms.state.id
+    return replace(state, id=identity, trigger=Trigger.EMERGENCY, retire_at=retire_at, retire_slot=facts.idle)
 
 
 _CONTENT_TYPES = {Format.JSON: "application/json"}

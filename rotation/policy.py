@@ -99,6 +99,23 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
     return now + max(periods) if periods else None
 
 
+def outlived(facts: Facts, publication: Publication) -> bool:
+    """Whether a publication was away while others were rotated, so that the key whose end it notes is gone."""
+    since = publication.terms.state.rotated_at
+    times = [p.terms.state.rotated_at for p in facts.healthy]
+    return since is not None and any(time and since < time for time in times)
+
+
+def foremost(facts: Facts) -> Publication:
+    """The publication whose notes the others take over: the latest, but before it those that end a compromised key.
+
+    Of several of these it is the one with the longest grace; who joined during the grace has what was left of it.
+    """
+    marked = [(at - p.rotated_at, p.ref, p) for p in facts.publications if (at := emergency_mark(facts, p))]
+    ahead = [mark for mark in marked if mark[-1].holds == facts.active]
+    return max(ahead, default=(None, None, facts.latest))[-1]
+
+
 def promised_until(facts: Facts) -> datetime:
     """Until when the idle slot's key is promised to work, by whichever clock.
 
@@ -356,14 +373,25 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         return None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
-    retire_at = max((at for p in facts.publications if (at := _emergency_mark(facts, p))), default=None)
+    noted = _emergency_ends(facts)
+    retire_at = noted or _grace_ends(facts)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
-        return _leave(
-            Reason.RETIRING,
-            f"the compromised key, in {facts.idle}, still works for the grace period; "
-            f"it is retired {tags.format_time(retire_at)}",
-            retire_at,
+        if noted:
+            return _leave(
+                Reason.RETIRING,
+                f"the compromised key, in {facts.idle}, still works for the grace period; "
+                f"it is retired {tags.format_time(retire_at)}",
+                retire_at,
+            )
+        verdict = _write(
+            Action.RETAG,
+            Reason.COMPROMISED,
+            f"the key in {facts.idle} was declared compromised and has been replaced since; it is to be noted "
+            f"that it is retired {tags.format_time(retire_at)}",
+            facts.idle,
+            facts.publications,
         )
+        return replace(verdict, until=retire_at)
     return _write(
         Action.RETIRE,
         Reason.COMPROMISED,
@@ -483,9 +511,20 @@ def _announced(facts: Facts) -> Publication | None:
 
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
-    marks = [(p, at) for p in facts.publications if (at := _mark(facts, p))]
-    times = (at if p.terms.state.trigger is Trigger.EMERGENCY else max(at, promised_until(facts)) for p, at in marks)
-    return max(times, default=None)
+    marks = [at for p in facts.publications if (at := _mark(facts, p))]
+    ordinarily = max(*marks, promised_until(facts)) if marks else None
+    return _emergency_ends(facts) or ordinarily
+
+
+def _emergency_ends(facts: Facts) -> datetime | None:
+    """When a compromised key is to be retired; what an ordinary rotation has noted elsewhere does not put it off."""
+    return max((at for p in facts.publications if (at := emergency_mark(facts, p))), default=None)
+
+
+def _grace_ends(facts: Facts) -> datetime | None:
+    """When the grace is over of a key that another pass replaced; its readers learned of the new one from that pass."""
+    grace = facts.request.grace
+    return max(p.secret.created for p in facts.publications) + grace if grace else None
 
 
 def _mark(facts: Facts, p: Publication) -> datetime | None:
@@ -494,9 +533,16 @@ def _mark(facts: Facts, p: Publication) -> datetime | None:
     return state.retire_at if state.retire_slot in (None, facts.idle) else None
 
 
-def _emergency_mark(facts: Facts, p: Publication) -> datetime | None:
-    """The same for a compromised key only."""
-    return _mark(facts, p) if p.terms.state.trigger is Trigger.EMERGENCY else None
+def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
+    """When a publication has it noted that the idle key is to be retired because it leaked.
+
+    Where the clock of who published its successor was behind, the grace counts from the vault's date.
+    """
+    at = _mark(facts, p)
+    if at is None or p.terms.state.trigger is not Trigger.EMERGENCY:
+        return None
+    behind = max(p.secret.created - p.rotated_at, timedelta(0))
+    return at + min(behind, SKEW) if p.rotated_at < at else at
 
 
 def _retires(facts: Facts) -> str:

@@ -13,6 +13,7 @@ from rotation.replies import Reply
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS
+from tests.integration.engine import Later
 from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
 from tests.seeing import changes, regenerates, told
 
@@ -117,6 +118,30 @@ async def test_who_comes_back_finds_it_done_by_a_sweep(simulator: ControlClient)
         again = await ask(triggers, **FORCED)
 
     assert (502, 200, 1) == (failed.status, again.status, regenerates(simulator))
+    assert [("key2", True)] == published(simulator)
+
+
+async def test_a_key_that_a_sweep_replaced_first_has_its_grace_too(simulator: ControlClient) -> None:
+    """The order waits for the pass that holds the account; applications learn of the new key from that pass only."""
+    later = Later()
+    async with app() as busy, app(later) as triggers:
+        (message,) = await busy.sweep()
+        stall = simulator.fault(method="POST", path="listKeys", stall=True, times=1)
+        sweeping = asyncio.create_task(busy.rotate_account(message.encode()))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        leaked = keys(simulator)["key1"]
+        reply = await ask(triggers, **EMERGENCY, grace="PT2H")
+        simulator.lift(stall)
+        await sweeping
+
+        for _ in range(2):
+            await triggers.rotate_account((reply.message or "").encode())
+        meanwhile = keys(simulator)["key1"]
+        later.ahead = timedelta(hours=2, minutes=1)
+        await sweep(triggers)
+
+    assert 202 == reply.status
+    assert leaked == meanwhile != keys(simulator)["key1"]
     assert [("key2", True)] == published(simulator)
 
 

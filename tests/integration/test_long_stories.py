@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from rotation.enroll import enroll
-from rotation.model import Action, Request, Role, SecretRef, Trigger
+from rotation.model import Action, Reason, Request, Role, SecretRef, Trigger
 from simulator.client import ControlClient
 from tests.integration.engine import Bench, bench
 from tests.integration.estates import one_account, publication
@@ -27,6 +27,11 @@ def published(simulator: ControlClient) -> set[str]:
     """The fingerprints of the keys in the secrets that are there."""
     keys = {told["secret"]: told for told in simulator.history() if "secret" in told}
     return {told["key"] for told in keys.values() if not told["deleted"]}
+
+
+def live(simulator: ControlClient) -> set[str]:
+    """The fingerprints of the keys that work."""
+    return {key["fingerprint"] for key in simulator.account("stone")["slots"].values()}
 
 
 async def test_a_secret_that_was_away_does_not_bring_a_leaked_key_back(simulator: ControlClient) -> None:
@@ -53,7 +58,7 @@ async def test_a_secret_that_was_away_does_not_bring_a_leaked_key_back(simulator
         await work.rotate()
 
     assert leaked not in recovered
-    assert leaked not in {key["fingerprint"] for key in simulator.account("stone")["slots"].values()}
+    assert leaked not in live(simulator)
     assert [] == [row for row in simulator.verdict() if not row["opens"]]
 
 
@@ -81,6 +86,59 @@ async def test_s2_who_joins_after_a_retirement_has_the_whole_overlap(simulator: 
 
     assert [Action.RETIRE] == [step.action for step in retired.steps]
     assert (before, before + 1) == (promised, regenerated(simulator))
+
+
+async def test_a_leaked_key_ends_although_the_secret_that_noted_it_was_moved(simulator: ControlClient) -> None:
+    """During the grace the secret is enrolled under another name, and the one before is deleted."""
+    estate = one_account("storage", created="P5D", expires="P85D")
+    simulator.reset(estate)
+    (leaked,) = published(simulator)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(hours=12))
+    async with bench(estate) as work:
+        await work.rotate(emergency)
+        survey = await work.survey()
+        await enroll(SecretRef("kv-one", "moved"), survey.groups[0].account, work.tools, survey)
+        simulator.change_secret("kv-one", "secret-0", deleted=True)
+        (repeated,) = (await work.rotate(emergency)).outcomes
+        later(work, simulator, timedelta(hours=11))
+        await work.rotate()
+        meanwhile = live(simulator)
+        later(work, simulator, timedelta(hours=13))
+        await work.rotate()
+
+    assert Reason.ALREADY_DONE == (repeated.verdict and repeated.verdict.reason)
+    assert leaked in meanwhile
+    assert leaked not in live(simulator)
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
+
+
+async def test_a_leaked_key_ends_although_an_emergency_reached_one_secret_only(simulator: ControlClient) -> None:
+    """A secret joins that is younger than the one with the note; the rest follow it, and the first is deleted."""
+    estate = one_account("storage", 3, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    (leaked,) = published(simulator)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+    async with bench(estate) as work:
+        refused = simulator.fault(method="PUT", path="^/secrets/secret-[12]", status=403)
+        await work.rotate(emergency)
+        simulator.lift(refused)
+        later(work, simulator, timedelta(minutes=5))
+        survey = await work.survey()
+        await enroll(SecretRef("kv-one", "joined"), survey.groups[0].account, work.tools, survey)
+        later(work, simulator, timedelta(minutes=10))
+        (aligned,) = (await work.rotate()).outcomes
+        for name in ("secret-0", "joined"):
+            simulator.change_secret("kv-one", name, deleted=True)
+        later(work, simulator, timedelta(minutes=24))
+        await work.rotate()
+        meanwhile = live(simulator)
+        later(work, simulator, timedelta(minutes=26))
+        await work.rotate()
+
+    assert [Action.ALIGN] == [step.action for step in aligned.steps]
+    assert leaked in meanwhile
+    assert leaked not in live(simulator)
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
 
 
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:

@@ -20,6 +20,7 @@ MESSAGES = f"{PURE} tests/unit/test_messages.py"
 ORDERS = f"{PURE} tests/unit/test_orders.py"
 STORIES = f"{PURE} tests/properties/test_stories.py"
 ROTATION = "tests/integration/test_rotation.py"
+LONG = "tests/integration/test_long_stories.py"
 VALUES = "tests/integration/test_values.py"
 PROBING = "tests/integration/test_probing.py"
 TRIGGERS = "tests/integration/test_triggers.py"
@@ -95,8 +96,29 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement waits for the promise, but in an emergency",
         "rotation/policy.py",
-        "else max(at, promised_until(facts)) for p, at in marks",
-        "else at for p, at in marks",
+        "max(*marks, promised_until(facts)) if marks",
+        "max(marks) if marks",
+        RULES,
+    ),
+    Guard(
+        "a clock that is behind does not shorten a grace",
+        "rotation/policy.py",
+        "behind = max(p.secret.created - p.rotated_at, timedelta(0))",
+        "behind = timedelta(0)",
+        RULES,
+    ),
+    Guard(
+        "no ordinary note puts off the end of a leaked key",
+        "rotation/policy.py",
+        "return _emergency_ends(facts) or ordinarily",
+        "return ordinarily",
+        RULES,
+    ),
+    Guard(
+        "a compromised key that another pass replaced has its grace",
+        "rotation/policy.py",
+        "retire_at = noted or _grace_ends(facts)",
+        "retire_at = noted",
         RULES,
     ),
     Guard(
@@ -247,6 +269,34 @@ GUARDS: tuple[Guard, ...] = (
         "state=replace(_waiting(seen.facts), ",
         "state=replace(State(), ",
         "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "who joins during a grace knows when the leaked key ends",
+        "rotation/enroll.py",
+        "    if ahead is None or retire_at is None:\n",
+        "    if True:\n",
+        LONG,
+    ),
+    Guard(
+        "who is aligned during a grace knows when the leaked key ends",
+        "rotation/act.py",
+        "policy.foremost(self._facts)",
+        "self._facts.latest",
+        LONG,
+    ),
+    Guard(
+        "a secret that was away ends no other key than the one that leaked",
+        "rotation/act.py",
+        "if policy.outlived(self._facts, member):",
+        "if False:",
+        ENGINE,
+    ),
+    Guard(
+        "a retired key that was given out again is promised again",
+        "rotation/act.py",
+        "if state.retire_slot == member.holds:",
+        "if False:",
+        ENGINE,
     ),
     Guard(
         "the rest of a value survives a new key",

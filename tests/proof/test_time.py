@@ -17,7 +17,7 @@ import pytest
 
 from rotation.clock import SystemClock
 from rotation.listings import Listings
-from rotation.model import Action, Reason
+from rotation.model import Action, Reason, Request, Role, Trigger
 from rotation.report import Report
 from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS
@@ -83,6 +83,21 @@ async def succeeded(rotating: Awaitable[Report]) -> bool:
 async def test_clocks_ten_minutes_apart_change_nothing(azure: ControlClient, clocks: Clocks) -> None:
     """Nothing happens sooner, later, twice or not at all; no promise is five minutes short (S2)."""
     assert EXPECTED == await live(azure, clocks)
+
+
+async def test_a_clock_that_is_behind_does_not_shorten_the_grace(simulator: ControlClient) -> None:
+    """Who replaces the leaked key is ten minutes behind, and who looks next is right."""
+    estate = one_account("storage")
+    simulator.reset(estate)
+    emergency = Request(Trigger.OPERATOR, "one", compromised=Role.ACTIVE, grace=SKEW)
+    async with bench(estate) as work:
+        steps = []
+        for ahead, request in ((-SKEW, emergency), (timedelta(), MINE), (SKEW * 0.9, MINE), (SKEW * 1.1, MINE)):
+            work.clock.ahead = ahead
+            (outcome,) = (await work.rotate(request)).outcomes
+            steps.append([step.action for step in outcome.steps])
+
+    assert [[Action.ROTATE], [], [], [Action.RETIRE]] == steps
 
 
 class Restless(Later):

@@ -91,6 +91,11 @@ def retire(given: Facts, reason: Reason, *says: str, targets: tuple[SecretRef, .
     return Case(given, Action.RETIRE, reason, OLD, targets, says)
 
 
+def note(given: Facts, until: datetime, *says: str, targets: tuple[SecretRef, ...] = (KEY,)) -> Case:
+    """Expect that the end of a compromised key is noted, and nothing else is done."""
+    return Case(given, Action.RETAG, Reason.COMPROMISED, OLD, targets, says, until)
+
+
 def obstacle(reason: Reason, because: str = "a person must act") -> Facts:
     """Make facts with one thing in the way."""
     return facts(obstacles=(Obstacle(reason, because),))
@@ -458,6 +463,25 @@ CASES: dict[str, Case] = {
         "retired 2026-11-21T03:00:01Z",
         until=NOW + SECOND,
     ),
+    "a grace counts from the date of the version where the clock of who published it was behind": leave(
+        facts(publication(age=MINUTE, state=rotated(11 * MINUTE, Trigger.EMERGENCY, retire_at=NOW - MINUTE))),
+        Reason.OVERLAP,
+        "retired 2026-11-21T03:09:00Z",
+        until=NOW + 9 * MINUTE,
+    ),
+    "a grace is not prolonged by more than clocks may be apart": retire(
+        facts(publication(age=MINUTE, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW - policy.SKEW))),
+        Reason.RETIRE_DUE,
+    ),
+    "a grace is not shortened where the clock of who published it was ahead": leave(
+        facts(publication(age=11 * MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + SECOND))),
+        Reason.OVERLAP,
+        until=NOW + SECOND,
+    ),
+    "without a grace a compromised key ends at once, however late its successor was dated": retire(
+        facts(publication(age=SECOND, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW - MINUTE))),
+        Reason.RETIRE_DUE,
+    ),
     "of two marks the later one counts, and both are cleared": retire(
         pair(
             publication(state=rotated(AGE, retire_at=NOW)),
@@ -526,21 +550,41 @@ CASES: dict[str, Case] = {
         pair(
             publication(age=15 * MINUTE, state=rotated(15 * MINUTE, Trigger.EMERGENCY, retire_at=NOW)),
             publication(STRING, age=15 * MINUTE, state=rotated(15 * MINUTE, retire_at=NOW + 30 * DAY)),
-            request=emergency(suspect(OLD, published=True)),
         ),
-        Reason.COMPROMISED,
+        Reason.RETIRE_DUE,
         targets=BOTH,
     ),
     "an emergency does not wait for the retirement that an ordinary rotation had in mind": retire(
         facts(
-            publication(age=MINUTE, state=rotated(MINUTE, retire_at=NOW + 30 * DAY)),
+            publication(age=15 * MINUTE, state=rotated(15 * MINUTE, retire_at=NOW + 30 * DAY)),
             request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.COMPROMISED,
+    ),
+    "a compromised key that another pass replaced works on until the grace is over, and that is noted": note(
+        facts(
+            publication(age=15 * MINUTE - SECOND, state=rotated(15 * MINUTE, retire_at=NOW + 30 * DAY)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        NOW + SECOND,
+        "key2",
+        "2026-11-21T03:00:01Z",
+    ),
+    "the grace of a key that another pass replaced counts from the last secret that it reached": note(
+        pair(publication(age=DAY), publication(STRING, age=MINUTE), request=emergency(suspect(OLD, published=True))),
+        NOW + 14 * MINUTE,
+        targets=BOTH,
+    ),
+    "without a grace a compromised key that another pass replaced ends at once, by whichever clock": retire(
+        facts(
+            publication(age=-policy.SKEW),
+            request=emergency(suspect(OLD, published=True), grace=timedelta(0)),
         ),
         Reason.COMPROMISED,
     ),
     "a compromised key has no grace from the mark of the other slot": retire(
         facts(
-            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + HOUR, retire_slot=FIRST)),
+            publication(age=HOUR, state=rotated(HOUR, Trigger.EMERGENCY, retire_at=NOW + HOUR, retire_slot=FIRST)),
             request=emergency(suspect(OLD, published=True)),
         ),
         Reason.COMPROMISED,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
+from rotation.formats import rekey
 from rotation.model import AccountId, Action, Group, Reason, Request, Role, Secret, Sensitive, Suspect, Trigger
 from rotation.ports import Description, Lease, Probe, Tools
 from rotation.report import Outcome
@@ -169,6 +170,74 @@ def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: Wo
     outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
 
     assert [Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+@pytest.mark.parametrize("calls", range(1, 14))
+def test_a_grace_that_was_noted_half_ends_all_the_same(due: World, calls: int) -> None:
+    """Another pass replaced the leaked key, for a week by its own account; the note of the leak is broken off."""
+    for versions in due.secrets.values():
+        policy = ";".join(filter(None, (versions[-1].tags.get("rotation-policy"), "retire-after=P7D")))
+        versions[-1] = replace(versions[-1], tags={**versions[-1].tags, "rotation-policy": policy})
+    leaked = due.keys["key1"]
+    due.given_up.add(leaked)
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+    handed_over = asyncio.run(identified(group(due), emergency, due.tools()))
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    due.fuse, due.deadly = calls, False
+    for _ in range(2):
+        asyncio.run(rotate(group(due), handed_over, due.tools()))
+    due.now += 14 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    meanwhile = set(due.keys.values())
+    due.now += 2 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    assert leaked in meanwhile
+    assert leaked not in due.keys.values()
+    assert [] == due.violations
+
+
+def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
+    """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
+    asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))
+    ref, *_ = world.secrets
+    away = world.secrets.pop(ref)
+    for passed in (16 * MINUTE, 41 * DAY, 41 * DAY):
+        world.now += passed
+        asyncio.run(rotate(group(world), Request(), world.tools()))
+    keys = dict(world.keys)
+    world.secrets[ref] = away
+
+    outcome = asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    assert [Action.REPUBLISH] == [step.action for step in outcome.steps]
+    assert {keys["key2"]} == world.published()
+    assert keys == world.keys
+
+
+def publish_by_hand(world: World, slot: str) -> None:
+    """Let somebody put the key of a slot into every secret for a day, and leave the tags as they are."""
+    world.now += SECOND
+    for ref, versions in world.secrets.items():
+        value = rekey(versions[-1].value or Sensitive(""), Sensitive(world.keys[slot]))
+        world.write(ref, value, versions[-1].tags, world.now + DAY)
+
+
+def test_a_retired_key_that_was_given_out_by_hand_is_promised_again(world: World) -> None:
+    """S2: what was noted of its end ends with the first correction, and does not come back with the second."""
+    asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE), world.tools()))
+    keys = dict(world.keys)
+    for slot in ("key2", "key1"):
+        publish_by_hand(world, slot)
+        outcome = asyncio.run(rotate(group(world), Request(), world.tools()))
+        assert ([Action.RETAG], Reason.OVERLAP) == (
+            [step.action for step in outcome.steps],
+            outcome.verdict and outcome.verdict.reason,
+        )
+        world.now += DAY
+
+    assert keys == world.keys
 
 
 def test_a_pass_does_no_more_than_it_may(due: World) -> None:
