@@ -92,6 +92,10 @@ class Observer:
         """
         self._outdated |= {secret.ref: secret for secret in secrets}
 
+    def regroup(self, group: Group, unseen: tuple[str, ...]) -> None:
+        """Learn from a later listing who publishes the account, and which vaults that did not see."""
+        self._group, self._unseen = group, unseen
+
     async def observe(self, request: Request) -> Observation:
         """Read the account, both keys and every publication with its value, all at the same time."""
         async with concurrently() as tasks:

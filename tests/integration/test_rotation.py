@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rotation.model import Action, Reason, Request, Role, Trigger
+from rotation.enroll import enroll
+from rotation.model import Action, Reason, Request, Role, SecretRef, Trigger
 from rotation.report import Outcome, Report
 from simulator.client import ControlClient
 from tests.integration.engine import bench
@@ -379,6 +380,26 @@ async def test_one_incident_may_name_one_key_after_the_other(simulator: ControlC
     assert [(Action.ROTATE, Reason.COMPROMISED)] == did(first)
     assert [(Action.RETIRE, Reason.COMPROMISED)] == did(second)
     assert not [told for told in fingerprints(simulator, "storage") if told in before]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_s1_who_is_enrolled_after_the_listing_survives_an_emergency(
+    simulator: ControlClient, service: str
+) -> None:
+    """The pass lists once more under its lease before it ends the key that the new secret publishes."""
+    estate = one_account(service, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        survey = await work.survey()
+        account = survey.groups[0].account
+        await enroll(SecretRef("kv-one", "joined"), account, work.tools, survey)
+        before = requests(simulator)["GET secrets"]
+        outcome = only(await work.fleet.rotate(survey, survey.groups, EMERGENCY))
+
+    assert [True, True] == [row["opens"] for row in simulator.verdict()]
+    assert [SLOTS[service][1]] * 2 == slots(simulator)
+    assert [Action.ROTATE, Action.ALIGN, Action.RETIRE] == [step.action for step in outcome.steps]
+    assert before + 1 == requests(simulator)["GET secrets"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -320,6 +320,20 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
+        "a key that was published since the listing is ended only after another one",
+        "rotation/rotate.py",
+        "if verdict.action in policy.REGENERATING and self._outdated(seen):",
+        "if False:",
+        ENGINE,
+    ),
+    Guard(
+        "a vault that the later listing did not see forbids to regenerate",
+        "rotation/observe.py",
+        "self._group, self._unseen = group, unseen\n\n    async def observe",
+        "self._group = group\n\n    async def observe",
+        ENGINE,
+    ),
+    Guard(
         "one vault that cannot be listed does not hide the others",
         "rotation/fleet.py",
         "            except RotationError as error:\n                problems[vault.name] = error",

@@ -114,7 +114,10 @@ class Worker:
             tools = replace(engine.world.tools, leases=self._leases)
             fleet = Fleet(tools, engine.world.settings.concurrency)
             self._triggers._opened = replace(
-                engine, world=replace(engine.world, tools=tools), fleet=fleet, listings=Listings(fleet, self._clock)
+                engine,
+                world=replace(engine.world, tools=tools),
+                fleet=fleet,
+                listings=Listings(fleet.survey, self._clock),
             )
         return self._triggers
 
