@@ -83,6 +83,7 @@ class _Pass:
         self._unseen = unseen
         self._members = members
         self._listed_again = False
+        self._acted = False
         self._only = only
         self._verdict: Verdict | None = None
         self._keys: tuple[KnownKey, ...] = ()
@@ -128,7 +129,18 @@ class _Pass:
             self._keys = policy.known_keys(seen.facts)
             return
         async with self._tools.leases.hold(self._group.account) as lease:
-            await self._come_to_rest(observer, lease, self._members)
+            caught_up = False
+            try:
+                await self._come_to_rest(observer, lease, self._members)
+                caught_up = True
+            except Exception:
+                caught_up = await observer.caught_up()
+                raise
+            finally:
+                # The next pass would take what a vault that lags still shows for the truth, and end what we have just
+                # published; and whoever is cancelled does not know what of what it has sent takes effect.
+                if self._acted and not caught_up:
+                    lease.abandon()
 
     async def _come_to_rest(self, observer: Observer, lease: Lease, members: Members) -> None:
         for _ in range(MAX_STEPS):
@@ -139,6 +151,7 @@ class _Pass:
                 await self._list_again(observer, members)
                 continue
             hands = Hands(seen, observer.provider, self._tools, lease)
+            self._acted = True
             try:
                 await hands.act(verdict)
             finally:

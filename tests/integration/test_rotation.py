@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rotation.enroll import enroll
+from rotation.errors import Forbidden
 from rotation.model import Action, Reason, Request, Role, SecretRef, Trigger
 from rotation.report import Outcome, Report
 from simulator.client import ControlClient
@@ -414,6 +415,24 @@ async def test_a_vault_that_lags_does_not_make_a_pass_rotate_again(simulator: Co
     assert [(Action.ROTATE, Reason.DUE)] == did(outcome)
     assert 1 == regenerates(simulator)
     assert [SLOTS[service][1]] * 3 == slots(simulator)
+
+
+async def test_s1_a_vault_that_lags_behind_a_pass_that_failed_misleads_nobody(simulator: ControlClient) -> None:
+    """One secret has the new key and another one refuses it; the next pass comes at once, in another process."""
+    estate = one_account("storage", publications=3)
+    simulator.reset(estate)
+    simulator.behave(list_delay=1.5)
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action", "kv-two")
+    async with bench(estate) as work:
+        (failed,) = (await work.rotate()).outcomes
+    simulator.allow_all()
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert isinstance(failed.error, Forbidden)
+    assert [(Action.ALIGN, Reason.SPLIT)] == did(outcome)
+    assert 1 == regenerates(simulator)
+    assert [True] * 3 == [row["opens"] for row in simulator.verdict()]
 
 
 @pytest.mark.parametrize("service", SERVICES)

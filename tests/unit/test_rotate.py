@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
+from rotation.errors import Busy, Forbidden, LeaseLost, Unavailable, Unexpected
 from rotation.fleet import Fleet
 from rotation.model import (
     AccountId,
@@ -25,11 +25,11 @@ from rotation.model import (
     Suspect,
     Trigger,
 )
-from rotation.ports import Description, Lease, Probe, Tools
+from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Outcome
 from rotation.rotate import CHANGES, MAX_STEPS, REPAIRS, identified, plan
 from rotation.rotate import rotate as one_pass
-from tests.properties.world import World
+from tests.properties.world import Died, World
 from tests.unit.facts import ACCOUNT, DAY, MINUTE, NOW, SECOND
 
 OPERATOR = Request(Trigger.OPERATOR, "INC-7")
@@ -42,6 +42,7 @@ class Doorkeeper:
     held: list[AccountId] = field(default_factory=list)
     busy: bool = False
     lost: bool = False
+    abandoned: bool = False
 
     @asynccontextmanager
     async def hold(self, account: AccountId) -> AsyncIterator["Doorkeeper"]:
@@ -55,6 +56,10 @@ class Doorkeeper:
         """Complain where the lease was lost."""
         if self.lost:
             raise LeaseLost("it ran out")
+
+    def abandon(self) -> None:
+        """Note that it is not given back."""
+        self.abandoned = True
 
 
 @pytest.fixture
@@ -417,6 +422,111 @@ def test_a_failure_is_told_with_what_was_done_before_it(due: World, calls: int, 
 
     assert isinstance(outcome.error, Unavailable)
     assert [Action.ROTATE] * taken == [step.action for step in outcome.steps]
+
+
+class Late:
+    """A vault that shows late what is written to it, and in which a write may fail."""
+
+    def __init__(self, world: World, name: str, lag: timedelta, failure: BaseException | None = None) -> None:
+        self.world, self.vault = world, world.tools().vaults[name]
+        self.lag, self.failure = lag, failure
+        self.shown = world.now
+        self.before: dict[str, Secret] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.vault, name)
+
+    async def read(self, name: str) -> Secret:
+        """Read what was there so long ago."""
+        current = await self.vault.read(name)
+        return current if self.world.now >= self.shown else self.before[name]
+
+    async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
+        """Write, or fail."""
+        if self.failure:
+            raise self.failure
+        self.before[name] = await self.vault.read(name)
+        self.shown = self.world.now + self.lag
+        return await self.vault.publish(name, draft, lease)
+
+
+def with_late_vaults(world: World, lag: timedelta, failure: BaseException) -> tuple[Tools, Doorkeeper, Late]:
+    """The first vault lags, and the second one fails."""
+    late, doorkeeper = Late(world, "kv-a", lag), Doorkeeper()
+    vaults: Any = {"kv-a": late, "kv-b": Late(world, "kv-b", lag, failure)}
+    return replace(world.tools(), vaults=vaults, leases=doorkeeper), doorkeeper, late
+
+
+def test_s1_a_pass_that_fails_keeps_others_out_until_the_vault_shows_what_it_wrote(due: World) -> None:
+    """The next one would find its own rotation missing, and do it again on the slot that is published."""
+    tools, doorkeeper, late = with_late_vaults(due, 5 * SECOND, Forbidden("not here"))
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Forbidden)
+    assert late.before
+    assert late.shown <= due.now
+    assert not doorkeeper.abandoned
+
+
+def test_s1_a_vault_that_lags_longer_keeps_others_out_until_the_lease_ends(due: World) -> None:
+    """Half a minute is waited; the lease then lasts for as long again at least."""
+    tools, doorkeeper, _ = with_late_vaults(due, 10 * MINUTE, Forbidden("not here"))
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Forbidden)
+    assert doorkeeper.abandoned
+
+
+def test_a_pass_that_fails_before_it_wrote_keeps_nobody_out(due: World) -> None:
+    """There is nothing to wait for."""
+    tools, doorkeeper, _ = with_late_vaults(due, 10 * MINUTE, Forbidden("not here"))
+    due.fuse, due.deadly = 2, False
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Unavailable)
+    assert not doorkeeper.abandoned
+
+
+def test_s1_a_pass_that_is_cancelled_while_it_acts_keeps_others_out(due: World) -> None:
+    """What it has sent may take effect or not, and nobody is left to look."""
+    tools, doorkeeper, _ = with_late_vaults(due, 5 * SECOND, asyncio.CancelledError())
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(rotate(group(due), Request(), tools))
+
+    assert doorkeeper.abandoned
+
+
+def test_s1_a_pass_that_is_cancelled_while_it_waits_for_a_vault_keeps_others_out(due: World) -> None:
+    """It had failed, and the vault did not show yet what it had written."""
+    tools, doorkeeper, late = with_late_vaults(due, 5 * SECOND, Forbidden("not here"))
+
+    class Stopping:
+        now = staticmethod(tools.clock.now)
+
+        async def sleep(self, seconds: float) -> None:
+            await tools.clock.sleep(seconds)
+            if late.before:
+                raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(rotate(group(due), Request(), replace(tools, clock=Stopping())))
+
+    assert doorkeeper.abandoned
+
+
+def test_a_pass_that_is_cancelled_while_it_looks_keeps_nobody_out(world: World) -> None:
+    """It has sent nothing."""
+    doorkeeper = Doorkeeper()
+    world.fuse = 1
+
+    with pytest.raises(Died):
+        asyncio.run(rotate(group(world), Request(), replace(world.tools(), leases=doorkeeper)))
+
+    assert not doorkeeper.abandoned
 
 
 class Broken:
