@@ -10,6 +10,7 @@ from typing import Self
 from rotation import policy, tags
 from rotation.concurrency import all_tried
 from rotation.errors import NotFound, RotationError
+from rotation.listings import Listings
 from rotation.model import AccountId, Action, Group, Reason, Request, Secret, SecretRef, Verdict
 from rotation.observe import glance
 from rotation.ports import Tools, Vault
@@ -91,6 +92,7 @@ class Fleet:
         self._tools = tools
         self._concurrency = concurrency
         self._frame = frame
+        self._listings = Listings(self.survey, tools.clock)
 
     async def survey(self) -> Survey:
         """List every allowed vault once, without reading a value."""
@@ -102,6 +104,12 @@ class Fleet:
         strays, problems = await self._look_through(file)
         groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
         return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
+
+    async def members(self, account: AccountId) -> tuple[Group, tuple[str, ...]]:
+        """Who publishes an account, by a listing that is begun from now on, and the vaults that it did not see."""
+        survey = await self._listings.since(self._tools.clock.now())
+        found = next((group for group in survey.groups if group.account == account), Group(account, ()))
+        return found, survey.unseen
 
     async def audit(self) -> Found:
         """List every allowed vault once and keep all accounts."""
@@ -139,7 +147,12 @@ class Fleet:
 
         A pass also ends where something else than `only` these actions is to be done.
         """
-        return await self._each(survey, groups, lambda g: rotate(g, request, self._tools, survey.unseen, only), watch)
+        return await self._each(
+            survey,
+            groups,
+            lambda g: rotate(g, request, self._tools, self.members, unseen=survey.unseen, only=only),
+            watch,
+        )
 
     async def _look_through(
         self, take: Callable[[Secret], None]

@@ -1,6 +1,7 @@
 """Reads everything about one account at once, and turns it into facts that can be judged."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from rotation.errors import (
     NotYetTrue,
     ReadOnlyLock,
     Refused,
+    RotationError,
     SecretDeleted,
     SecretDisabled,
     SharedKeyOff,
@@ -92,6 +94,18 @@ class Observer:
         """
         self._outdated |= {secret.ref: secret for secret in secrets}
 
+    async def caught_up(self) -> bool:
+        """Wait until the vaults show what this pass has written to them; whether they do."""
+        try:
+            await all_tried(*map(self._shown, self._outdated))
+        except RotationError:
+            return False
+        return True
+
+    def regroup(self, group: Group, unseen: tuple[str, ...]) -> None:
+        """Learn from a later listing who publishes the account, and which vaults that did not see."""
+        self._group, self._unseen = group, unseen
+
     async def observe(self, request: Request) -> Observation:
         """Read the account, both keys and every publication with its value, all at the same time."""
         async with concurrently() as tasks:
@@ -144,6 +158,11 @@ class Observer:
         if _account(read) != self._group.account:
             raise ChangedMeanwhile(f"{listed.ref} names another account since it was listed; the next pass lists again")
         return read
+
+    async def _shown(self, ref: SecretRef) -> None:
+        # What was deleted or disabled since is newer than what we wrote.
+        with suppress(NotFound, SecretDeleted, SecretDisabled):
+            await self._read_anew(ref)
 
     async def _read_anew(self, ref: SecretRef) -> Secret:
         """Read a secret until the vault shows what this pass has written to it."""

@@ -112,6 +112,9 @@ class Lease(Protocol):
     def ensure(self) -> None:
         """Raise LeaseLost unless the lease is still ours; called before every write."""
 
+    def abandon(self) -> None:
+        """Let the lease run out by itself, within a minute, instead of giving it back at the end."""
+
 
 class Leases(Protocol):
     """Keeps passes on one account apart."""

@@ -9,13 +9,14 @@ Every step is safe to repeat, and each leaves a world from which the next pass g
     observe again              nothing is left to do, or drift, which the next pass mends
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
 from rotation import policy
 from rotation.act import Hands
 from rotation.errors import RotationError, Unexpected
-from rotation.model import Action, Group, KnownKey, Reason, Request, Verdict
+from rotation.model import AccountId, Action, Group, KnownKey, Reason, Request, Verdict
 from rotation.observe import Observation, Observer, glance
 from rotation.ports import Lease, Tools
 from rotation.report import Outcome, Step
@@ -25,13 +26,18 @@ CHANGES = frozenset(Action) - RESTING
 REPAIRS = CHANGES - policy.REGENERATING
 """What mends a disagreement between vaults and an account without regenerating a key."""
 MAX_STEPS = 8
-"""A pass takes at most four steps (retag, align, rotate, retire); more means that somebody undoes them."""
+"""A pass takes at most five steps (retag, align, rotate, align, retire); more means that somebody undoes them."""
+
+Members = Callable[[AccountId], Awaitable[tuple[Group, tuple[str, ...]]]]
+"""Lists the vaults: who publishes an account now, and the vaults that could not be listed."""
 
 
-async def rotate(
+async def rotate(  # noqa: PLR0913  # one account, what is asked, and what a listing told
     group: Group,
     request: Request,
     tools: Tools,
+    members: Members,
+    *,
     unseen: tuple[str, ...] = (),
     only: frozenset[Action] = CHANGES,
 ) -> Outcome:
@@ -39,30 +45,35 @@ async def rotate(
 
     The pass also ends where something else than `only` these actions is to be done.
     """
-    return await _Pass(group, request, tools, unseen, only).run(act=True)
+    return await _Pass(group, request, tools, unseen, members=members, only=only).run()
 
 
 async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Outcome:
     """Say what `rotate` would do first, changing nothing."""
-    return await _Pass(group, request, tools, unseen).run(act=False)
+    return await _Pass(group, request, tools, unseen).run()
 
 
 async def identified(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Request:
     """Settle now which keys are compromised: another pass may change which one is active before this request's."""
     looking = _Pass(group, request, tools, unseen)
-    await looking.run(act=False)
+    await looking.run()
     return looking.request
 
 
 class _Pass:
-    """The state of one pass: the request as far as it is settled, the last verdict, and the steps taken."""
+    """The state of one pass: the request as far as it is settled, the last verdict, and the steps taken.
 
-    def __init__(
+    One that is not told how to list again only looks.
+    """
+
+    def __init__(  # noqa: PLR0913  # the same
         self,
         group: Group,
         request: Request,
         tools: Tools,
         unseen: tuple[str, ...],
+        *,
+        members: Members | None = None,
         only: frozenset[Action] = CHANGES,
     ) -> None:
         self._group = group
@@ -70,6 +81,9 @@ class _Pass:
         self._request = request
         self._tools = tools
         self._unseen = unseen
+        self._members = members
+        self._listed_again = False
+        self._acted = False
         self._only = only
         self._verdict: Verdict | None = None
         self._keys: tuple[KnownKey, ...] = ()
@@ -80,11 +94,11 @@ class _Pass:
         """The request as far as it is settled."""
         return self._request
 
-    async def run(self, *, act: bool) -> Outcome:
+    async def run(self) -> Outcome:
         started = self._now()
         error: RotationError | None = None
         try:
-            await self._work(act=act)
+            await self._work()
         except RotationError as failure:
             error = failure
         except Exception as defect:  # noqa: BLE001  # one account's failure is one row of the report
@@ -104,25 +118,40 @@ class _Pass:
             insisted=self._asked.insists,
         )
 
-    async def _work(self, *, act: bool) -> None:
+    async def _work(self) -> None:
         # What a listing shows to be refused, or to be nothing that we know, is not contacted at all.
         self._verdict = policy.judge(glance(self._group, self._request, self._tools), self._now())
         if self._verdict.action is Action.REFUSE or self._verdict.reason is Reason.UNKNOWN_TYPE:
             return
         observer = Observer(self._group, self._tools, self._unseen)
-        if not act:
+        if self._members is None:
             seen, _ = await self._look(observer)
             self._keys = policy.known_keys(seen.facts)
             return
         async with self._tools.leases.hold(self._group.account) as lease:
-            await self._come_to_rest(observer, lease)
+            caught_up = False
+            try:
+                await self._come_to_rest(observer, lease, self._members)
+                caught_up = True
+            except Exception:
+                caught_up = await observer.caught_up()
+                raise
+            finally:
+                # The next pass would take what a vault that lags still shows for the truth, and end what we have just
+                # published; and whoever is cancelled does not know what of what it has sent takes effect.
+                if self._acted and not caught_up:
+                    lease.abandon()
 
-    async def _come_to_rest(self, observer: Observer, lease: Lease) -> None:
+    async def _come_to_rest(self, observer: Observer, lease: Lease, members: Members) -> None:
         for _ in range(MAX_STEPS):
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
                 return
+            if verdict.action in policy.REGENERATING and self._outdated(seen):
+                await self._list_again(observer, members)
+                continue
             hands = Hands(seen, observer.provider, self._tools, lease)
+            self._acted = True
             try:
                 await hands.act(verdict)
             finally:
@@ -137,6 +166,24 @@ class _Pass:
             f"{self._group.account.name} does not come to rest after {MAX_STEPS} steps; "
             "look for another tool that changes its keys or its secrets"
         )
+
+    def _outdated(self, seen: Observation) -> bool:
+        """Whether another slot may have been published when the vaults were listed.
+
+        Who has joined the account since may publish the slot that is idle now, and is not known to this pass.
+        Who joins while nothing else is written publishes what the others do, and nobody joins under our lease.
+        """
+        listed = {secret.ref: (secret.created, secret.tags) for secret in self._group.secrets}
+        changed = any(listed[p.ref] != (p.secret.created, p.secret.tags) for p in seen.facts.publications)
+        return changed and not self._listed_again
+
+    async def _list_again(self, observer: Observer, members: Members) -> None:
+        found, self._unseen = await members(self._group.account)
+        # Who is missing there may be hidden by a listing that lags: whoever is really gone is missed when it is read.
+        secrets = {secret.ref: secret for secret in (*self._group.secrets, *found.secrets)}
+        self._group = replace(self._group, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
+        self._listed_again = True
+        observer.regroup(self._group, self._unseen)
 
     async def _look(self, observer: Observer) -> tuple[Observation, Verdict]:
         seen = await observer.observe(self._request)

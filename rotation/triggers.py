@@ -328,7 +328,7 @@ class Triggers:
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
                 fleet = Fleet(world.tools, settings.concurrency, tracing.attempt)
-                self._opened = _Engine(world, fleet, Listings(fleet, self._clock))
+                self._opened = _Engine(world, fleet, Listings(fleet.survey, self._clock))
             return self._opened
 
 
@@ -338,7 +338,7 @@ class _Engine:
 
     world: "World"
     fleet: Fleet
-    listings: Listings
+    listings: Listings[Survey]
 
     async def rotate(self, function: str, survey: Survey, group: Group, request: Request, **more: object) -> Report:
         """One pass over one account, with its event."""

@@ -101,11 +101,16 @@ class BlobLease:
         self._clock = clock
         self._ends = 0.0
         self._ends_at = datetime.min.replace(tzinfo=UTC)
+        self._abandoned = False
 
     def ensure(self) -> None:
         """Raise LeaseLost unless the lease is still ours."""
         if self._left() < self._seconds / 2:
             raise LeaseLost(f"the lease of {self._account.name} was lost, so another pass may be at work")
+
+    def abandon(self) -> None:
+        """Let the lease run out by itself instead of giving it back at the end."""
+        self._abandoned = True
 
     async def take(self) -> None:
         """Take the lease; raises Busy when another pass has it."""
@@ -137,7 +142,9 @@ class BlobLease:
                 wait = pause
 
     async def give_back(self) -> None:
-        """End the lease early; it ends by itself where that fails."""
+        """End the lease early, unless it was abandoned; it ends by itself where that fails."""
+        if self._abandoned:
+            return
         with suppress(AzureError, OSError):
             await self._lease.release()
 
@@ -165,17 +172,29 @@ class InProcessLeases:
         if account in self._held:
             raise Busy(f"another pass holds {account.name}")
         self._held.add(account)
+        lease = InProcessLease()
         try:
-            yield InProcessLease()
+            yield lease
         finally:
-            self._held.discard(account)
+            if lease.left:
+                asyncio.get_running_loop().call_later(lease.left, self._held.discard, account)
+            else:
+                self._held.discard(account)
 
 
 class InProcessLease:
     """A lease that cannot be lost."""
 
+    def __init__(self) -> None:
+        self.left = 0.0
+        """Seconds that it goes on to keep others out once its pass has ended."""
+
     def ensure(self) -> None:
         """Return, as the lease is ours."""
+
+    def abandon(self) -> None:
+        """Keep others out for as long as a lease on a blob would."""
+        self.left = 60.0
 
 
 def _blob_name(account: AccountId) -> str:

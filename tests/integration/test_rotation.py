@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from rotation.model import Action, Reason, Request, Role, Trigger
+from rotation.enroll import enroll
+from rotation.errors import Forbidden
+from rotation.model import Action, Reason, Request, Role, SecretRef, Trigger
 from rotation.report import Outcome, Report
 from simulator.client import ControlClient
 from tests.integration.engine import bench
@@ -382,6 +384,26 @@ async def test_one_incident_may_name_one_key_after_the_other(simulator: ControlC
 
 
 @pytest.mark.parametrize("service", SERVICES)
+async def test_s1_who_is_enrolled_after_the_listing_survives_an_emergency(
+    simulator: ControlClient, service: str
+) -> None:
+    """The pass lists once more under its lease before it ends the key that the new secret publishes."""
+    estate = one_account(service, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        survey = await work.survey()
+        account = survey.groups[0].account
+        await enroll(SecretRef("kv-one", "joined"), account, work.tools, survey)
+        before = requests(simulator)["GET secrets"]
+        outcome = only(await work.fleet.rotate(survey, survey.groups, EMERGENCY))
+
+    assert [True, True] == [row["opens"] for row in simulator.verdict()]
+    assert [SLOTS[service][1]] * 2 == slots(simulator)
+    assert [Action.ROTATE, Action.ALIGN, Action.RETIRE] == [step.action for step in outcome.steps]
+    assert before + 1 == requests(simulator)["GET secrets"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
 async def test_a_vault_that_lags_does_not_make_a_pass_rotate_again(simulator: ControlClient, service: str) -> None:
     """A pass knows what it has written, and waits until the vault shows it."""
     estate = one_account(service, publications=3)
@@ -393,6 +415,24 @@ async def test_a_vault_that_lags_does_not_make_a_pass_rotate_again(simulator: Co
     assert [(Action.ROTATE, Reason.DUE)] == did(outcome)
     assert 1 == regenerates(simulator)
     assert [SLOTS[service][1]] * 3 == slots(simulator)
+
+
+async def test_s1_a_vault_that_lags_behind_a_pass_that_failed_misleads_nobody(simulator: ControlClient) -> None:
+    """One secret has the new key and another one refuses it; the next pass comes at once, in another process."""
+    estate = one_account("storage", publications=3)
+    simulator.reset(estate)
+    simulator.behave(list_delay=1.5)
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action", "kv-two")
+    async with bench(estate) as work:
+        (failed,) = (await work.rotate()).outcomes
+    simulator.allow_all()
+    async with bench(estate) as work:
+        outcome = only(await work.rotate())
+
+    assert isinstance(failed.error, Forbidden)
+    assert [(Action.ALIGN, Reason.SPLIT)] == did(outcome)
+    assert 1 == regenerates(simulator)
+    assert [True] * 3 == [row["opens"] for row in simulator.verdict()]
 
 
 @pytest.mark.parametrize("service", SERVICES)

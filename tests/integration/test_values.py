@@ -26,6 +26,9 @@ class Held:
     def ensure(self) -> None:
         """Return."""
 
+    def abandon(self) -> None:
+        """Keep nobody out."""
+
 
 def only(report: Report) -> Outcome:
     """The one outcome of a report over one account."""

@@ -12,14 +12,6 @@ class Change(NamedTuple):
 
 
 ACCEPTED: dict[str, tuple[Change, ...]] = {
-    "None is as false as False": (
-        Change(
-            "rotate.plan",
-            "return await _Pass(group, request, tools, unseen).run(act=False)",
-            "return await _Pass(group, request, tools, unseen).run(act=None)",
-        ),
-        Change("rotate.identified", "await looking.run(act=False)", "await looking.run(act=None)"),
-    ),
     "which keys a role means does not depend on vaults that nobody saw; the verdict does, and is thrown away here": (
         Change(
             "rotate.identified",

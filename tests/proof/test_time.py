@@ -184,7 +184,7 @@ async def test_a_clock_that_is_set_back_does_not_keep_an_old_listing_fresh(simul
     estate = one_account("storage")
     simulator.reset(estate)
     async with bench(estate) as work:
-        listings = Listings(work.fleet, work.clock)
+        listings = Listings(work.fleet.survey, work.clock)
         await listings.since(work.clock.now())
         simulator.add_secret("kv-one", **publication("storage", "added", "key", slot="key2"))
         work.clock.ahead -= SKEW

@@ -172,6 +172,9 @@ class _Leases:
     def ensure(self) -> None:
         """Is never lost."""
 
+    def abandon(self) -> None:
+        """Keep nobody out."""
+
 
 @dataclass
 class _Kinds:

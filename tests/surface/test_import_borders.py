@@ -40,10 +40,24 @@ ALLOWED = {
     "observe": {"concurrency", "errors", "formats", "model", "ports", "tags"},
     "act": {"concurrency", "errors", "formats", "model", "observe", "policy", "ports", "report", "tags"},
     "rotate": {"act", "errors", "model", "observe", "policy", "ports", "report"},
-    "fleet": {"concurrency", "errors", "model", "observe", "policy", "ports", "report", "rotate", "sieve", "tags"},
+    "fleet": {
+        *(
+            "concurrency",
+            "errors",
+            "listings",
+            "model",
+            "observe",
+            "policy",
+            "ports",
+            "report",
+            "rotate",
+            "sieve",
+            "tags",
+        ),
+    },
     "enroll": {"errors", "fleet", "formats", "model", "observe", "policy", "ports", "report", "tags"},
     "manifest": {"errors", "model", "ports", "tags"},
-    "listings": {"fleet", "ports"},
+    "listings": {"ports"},
     "status": {"model", "observe", "policy", "ports", "report", "tags"},
 }
 """What each module of the core and the engine may import of ours."""

@@ -9,13 +9,28 @@ from typing import Any
 
 import pytest
 
-from rotation.errors import Busy, LeaseLost, Unavailable, Unexpected
+from rotation.errors import Busy, Forbidden, LeaseLost, Unavailable, Unexpected
+from rotation.fleet import Fleet
 from rotation.formats import rekey
-from rotation.model import AccountId, Action, Group, Reason, Request, Role, Secret, Sensitive, Suspect, Trigger
-from rotation.ports import Description, Lease, Probe, Tools
+from rotation.model import (
+    AccountId,
+    Action,
+    Group,
+    Reason,
+    Request,
+    Role,
+    Secret,
+    SecretRef,
+    Sensitive,
+    Slot,
+    Suspect,
+    Trigger,
+)
+from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Outcome
-from rotation.rotate import MAX_STEPS, REPAIRS, identified, plan, rotate
-from tests.properties.world import World
+from rotation.rotate import CHANGES, MAX_STEPS, REPAIRS, identified, plan
+from rotation.rotate import rotate as one_pass
+from tests.properties.world import Died, World
 from tests.unit.facts import ACCOUNT, DAY, MINUTE, NOW, SECOND
 
 OPERATOR = Request(Trigger.OPERATOR, "INC-7")
@@ -28,6 +43,7 @@ class Doorkeeper:
     held: list[AccountId] = field(default_factory=list)
     busy: bool = False
     lost: bool = False
+    abandoned: bool = False
 
     @asynccontextmanager
     async def hold(self, account: AccountId) -> AsyncIterator["Doorkeeper"]:
@@ -41,6 +57,10 @@ class Doorkeeper:
         """Complain where the lease was lost."""
         if self.lost:
             raise LeaseLost("it ran out")
+
+    def abandon(self) -> None:
+        """Note that it is not given back."""
+        self.abandoned = True
 
 
 @pytest.fixture
@@ -60,6 +80,13 @@ def group(world: World) -> Group:
     """What a listing shows of the account."""
     current = (versions[-1] for versions in world.secrets.values())
     return Group(ACCOUNT, tuple(replace(secret, version=None, value=None) for secret in current))
+
+
+async def rotate(
+    listed: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = (), only: frozenset[Action] = CHANGES
+) -> Outcome:
+    """One pass, which may list again."""
+    return await one_pass(listed, request, tools, Fleet(tools).members, unseen=unseen, only=only)
 
 
 def mistag(world: World) -> None:
@@ -148,6 +175,128 @@ def test_a_suspect_outlives_the_repair_of_its_slot(world: World) -> None:
         (step.action, step.slot) for step in outcome.steps
     ]
     assert leaked not in world.keys.values()
+
+
+def joins(world: World, slot: Slot = "key1") -> SecretRef:
+    """Let a secret be enrolled, which publishes what the others do."""
+    ref = SecretRef("kv-b", "joined")
+    world.put(ref, world.keys[slot])
+    tagged = {**world.tags_of(ref), "active-slot": slot}
+    world.secrets[ref][-1] = replace(world.secrets[ref][-1], tags=tagged)
+    return ref
+
+
+def listings_counted(world: World) -> tuple[Tools, list[str]]:
+    """Tools whose vaults note when they are listed."""
+    listed: list[str] = []
+
+    class Noting:
+        def __init__(self, name: str) -> None:
+            self.vault = world.tools().vaults[name]
+            self.name = name
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.vault, name)
+
+        def list(self) -> AsyncIterator[Secret]:
+            listed.append(self.name)
+            return self.vault.list()
+
+    vaults: Any = {name: Noting(name) for name in ("kv-a", "kv-b")}
+    return replace(world.tools(), vaults=vaults), listed
+
+
+def test_s1_who_joins_after_the_listing_follows_before_its_key_is_ended(world: World) -> None:
+    """An emergency without grace ends the key that was published when the vaults were listed."""
+    listed, leaked = group(world), world.keys["key1"]
+    joins(world)
+    world.given_up.add(leaked)
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
+
+    outcome = asyncio.run(rotate(listed, emergency, world.tools()))
+
+    world.check_published()
+    assert [] == world.violations
+    assert [Action.ROTATE, Action.ALIGN, Action.RETIRE] == [step.action for step in outcome.steps]
+    assert ({world.keys["key2"]}, tuple(sorted(world.secrets))) == (world.published(), tuple(sorted(outcome.secrets)))
+    assert leaked not in world.keys.values()
+
+
+def test_s1_who_joins_while_a_key_is_staged_is_not_overlooked_by_who_publishes_it(world: World) -> None:
+    """The emergency's grace is noted with the key; the pass that publishes it is an ordinary one."""
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
+    world.slow, leaked = timedelta(minutes=30), world.keys["key1"]
+    world.given_up.add(leaked)
+    asyncio.run(rotate(group(world), emergency, world.tools()))
+    listed = group(world)
+    joins(world)
+    world.now += timedelta(hours=1)
+
+    outcome = asyncio.run(rotate(listed, Request(), world.tools()))
+
+    world.check_published()
+    assert [] == world.violations
+    assert [Action.PUBLISH, Action.ALIGN, Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+def test_s1_a_rotation_since_the_listing_may_have_left_somebody_on_the_other_slot(due: World) -> None:
+    """Two passes with the same listing: the second one insists, and the idle key is published by who joined."""
+    listed = group(due)
+    joins(due)
+    asyncio.run(rotate(listed, Request(), due.tools()))
+    due.given_up |= set(due.keys.values())
+
+    outcome = asyncio.run(rotate(listed, Request(Trigger.OPERATOR, "F-1", force=True), due.tools()))
+
+    due.check_published()
+    assert [] == due.violations
+    assert [Action.ALIGN, Action.ROTATE] == [step.action for step in outcome.steps]
+
+
+def test_s1_who_joins_before_an_ordinary_rotation_keeps_a_key_that_works(due: World) -> None:
+    """It publishes what the others do, which is not regenerated; so nothing is listed again for it."""
+    listed = group(due)
+    joins(due)
+    tools, noted = listings_counted(due)
+
+    outcome = asyncio.run(rotate(listed, Request(), tools))
+
+    due.check_published()
+    assert ([], []) == (noted, due.violations)
+    assert [Action.ROTATE] == [step.action for step in outcome.steps]
+    assert set(due.keys.values()) == due.published()
+
+
+def test_s1_who_joins_before_a_retirement_keeps_a_key_that_works(world: World) -> None:
+    """The key that is retired had been left before the vaults were listed, and nobody joins on it."""
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+    world.given_up.add(world.keys["key1"])
+    asyncio.run(rotate(group(world), emergency, world.tools()))
+    world.now += timedelta(minutes=20)
+    listed = group(world)
+    joins(world, "key2")
+    tools, noted = listings_counted(world)
+
+    outcome = asyncio.run(rotate(listed, Request(), tools))
+
+    world.check_published()
+    assert ([], []) == (noted, world.violations)
+    assert [Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+def test_s1_a_vault_that_is_out_of_sight_by_then_forbids_to_end_a_key(world: World) -> None:
+    """Who joined may publish it there."""
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
+    published = world.keys["key1"]
+
+    async def half(_: AccountId) -> tuple[Group, tuple[str, ...]]:
+        return Group(ACCOUNT, ()), ("kv-away",)
+
+    outcome = asyncio.run(one_pass(group(world), emergency, world.tools(), half))
+
+    assert Reason.VAULT_UNSEEN == (outcome.verdict and outcome.verdict.reason)
+    assert [Action.ROTATE] == [step.action for step in outcome.steps]
+    assert published == world.keys["key1"]
 
 
 def test_a_retired_idle_key_was_all_that_was_asked(world: World) -> None:
@@ -342,6 +491,111 @@ def test_a_failure_is_told_with_what_was_done_before_it(due: World, calls: int, 
 
     assert isinstance(outcome.error, Unavailable)
     assert [Action.ROTATE] * taken == [step.action for step in outcome.steps]
+
+
+class Late:
+    """A vault that shows late what is written to it, and in which a write may fail."""
+
+    def __init__(self, world: World, name: str, lag: timedelta, failure: BaseException | None = None) -> None:
+        self.world, self.vault = world, world.tools().vaults[name]
+        self.lag, self.failure = lag, failure
+        self.shown = world.now
+        self.before: dict[str, Secret] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.vault, name)
+
+    async def read(self, name: str) -> Secret:
+        """Read what was there so long ago."""
+        current = await self.vault.read(name)
+        return current if self.world.now >= self.shown else self.before[name]
+
+    async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
+        """Write, or fail."""
+        if self.failure:
+            raise self.failure
+        self.before[name] = await self.vault.read(name)
+        self.shown = self.world.now + self.lag
+        return await self.vault.publish(name, draft, lease)
+
+
+def with_late_vaults(world: World, lag: timedelta, failure: BaseException) -> tuple[Tools, Doorkeeper, Late]:
+    """The first vault lags, and the second one fails."""
+    late, doorkeeper = Late(world, "kv-a", lag), Doorkeeper()
+    vaults: Any = {"kv-a": late, "kv-b": Late(world, "kv-b", lag, failure)}
+    return replace(world.tools(), vaults=vaults, leases=doorkeeper), doorkeeper, late
+
+
+def test_s1_a_pass_that_fails_keeps_others_out_until_the_vault_shows_what_it_wrote(due: World) -> None:
+    """The next one would find its own rotation missing, and do it again on the slot that is published."""
+    tools, doorkeeper, late = with_late_vaults(due, 5 * SECOND, Forbidden("not here"))
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Forbidden)
+    assert late.before
+    assert late.shown <= due.now
+    assert not doorkeeper.abandoned
+
+
+def test_s1_a_vault_that_lags_longer_keeps_others_out_until_the_lease_ends(due: World) -> None:
+    """Half a minute is waited; the lease then lasts for as long again at least."""
+    tools, doorkeeper, _ = with_late_vaults(due, 10 * MINUTE, Forbidden("not here"))
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Forbidden)
+    assert doorkeeper.abandoned
+
+
+def test_a_pass_that_fails_before_it_wrote_keeps_nobody_out(due: World) -> None:
+    """There is nothing to wait for."""
+    tools, doorkeeper, _ = with_late_vaults(due, 10 * MINUTE, Forbidden("not here"))
+    due.fuse, due.deadly = 2, False
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert isinstance(outcome.error, Unavailable)
+    assert not doorkeeper.abandoned
+
+
+def test_s1_a_pass_that_is_cancelled_while_it_acts_keeps_others_out(due: World) -> None:
+    """What it has sent may take effect or not, and nobody is left to look."""
+    tools, doorkeeper, _ = with_late_vaults(due, 5 * SECOND, asyncio.CancelledError())
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(rotate(group(due), Request(), tools))
+
+    assert doorkeeper.abandoned
+
+
+def test_s1_a_pass_that_is_cancelled_while_it_waits_for_a_vault_keeps_others_out(due: World) -> None:
+    """It had failed, and the vault did not show yet what it had written."""
+    tools, doorkeeper, late = with_late_vaults(due, 5 * SECOND, Forbidden("not here"))
+
+    class Stopping:
+        now = staticmethod(tools.clock.now)
+
+        async def sleep(self, seconds: float) -> None:
+            await tools.clock.sleep(seconds)
+            if late.before:
+                raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(rotate(group(due), Request(), replace(tools, clock=Stopping())))
+
+    assert doorkeeper.abandoned
+
+
+def test_a_pass_that_is_cancelled_while_it_looks_keeps_nobody_out(world: World) -> None:
+    """It has sent nothing."""
+    doorkeeper = Doorkeeper()
+    world.fuse = 1
+
+    with pytest.raises(Died):
+        asyncio.run(rotate(group(world), Request(), replace(world.tools(), leases=doorkeeper)))
+
+    assert not doorkeeper.abandoned
 
 
 class Broken:

@@ -107,6 +107,16 @@ async def test_an_account_is_free_after_a_cancellation(leases: Leases) -> None:
     await take(leases, ONE)
 
 
+async def test_an_abandoned_account_stays_held(leases: Leases) -> None:
+    """A pass that does not know whether its writes show keeps the next one out until the lease ends."""
+    async with leases.hold(ONE) as lease:
+        lease.abandon()
+
+    with pytest.raises(Busy):
+        await take(leases, ONE)
+    await take(leases, OTHER)
+
+
 async def test_passes_that_start_together_are_kept_apart(leases: Leases) -> None:
     """Of many, one gets the account, also while the container is being made."""
     refused = 0

@@ -272,6 +272,9 @@ async def test_no_attempt_is_made_without_the_lease(
                 raise LeaseLost("the lease was lost")
             self.held = False
 
+        def abandon(self) -> None:
+            """Keep nobody out."""
+
     old = await vault.publish("some-key", draft(), HELD)
     simulator.clear_journal()
     simulator.fault(method=method, when="before", status=503)
