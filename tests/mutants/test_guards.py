@@ -23,3 +23,8 @@ def test_a_guard_can_be_broken(guard: Guard) -> None:
 def test_every_rule_but_the_last_is_a_guard() -> None:
     """A rule that nobody would miss has no place in the list."""
     assert [f"rule {rule.__name__}" for rule in RULES[:-1]] == [guard.name for guard in rules()]
+
+
+def test_the_page_on_the_proof_counts_them() -> None:
+    """Who reads it has not counted."""
+    assert f"{len(GUARDS)} guards" in (ROOT / "docs/proof.md").read_text()
