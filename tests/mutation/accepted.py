@@ -12,6 +12,11 @@ class Change(NamedTuple):
 
 
 ACCEPTED: dict[str, tuple[Change, ...]] = {
+    "None is as false as False": (
+        Change("rotate._Pass.__init__", "self._listed_again = False", "self._listed_again = None"),
+        Change("rotate._Pass.__init__", "self._acted = False", "self._acted = None"),
+        Change("rotate._Pass._work", "caught_up = False", "caught_up = None"),
+    ),
     "which keys a role means does not depend on vaults that nobody saw; the verdict does, and is thrown away here": (
         Change(
             "rotate.identified",

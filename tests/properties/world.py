@@ -36,9 +36,10 @@ class World:
     """Whether the data plane is out of reach of the engine; readers reach it."""
     slow: timedelta = timedelta(0)
     """How long a new key waits to be accepted."""
-    lags: bool = False
-    """Whether the first listing after a regeneration shows the key that was there before."""
+    lags: int = 0
+    """How many listings after a regeneration show the key that was there before."""
     lagging: dict[Slot, str] = field(default_factory=dict)
+    late: int = 0
     behind_until: datetime = NOW
     fuse: int | None = None
     """How many calls are left until something breaks."""
@@ -198,10 +199,13 @@ class _Service:
         return Description(account, ENDPOINT)
 
     async def list_keys(self, account: AccountId) -> Mapping[Slot, Sensitive]:  # noqa: ARG002  # the port has it
-        """List the keys, or once what they were."""
+        """List the keys, or for as often as this lags what they were."""
         self.world.meet("before")
         behind = self.world.lagging if self.world.now < self.world.behind_until else {}
-        shown, self.world.lagging = self.world.keys | behind, {}
+        shown = self.world.keys | behind
+        self.world.late -= 1
+        if self.world.late <= 0:
+            self.world.lagging = {}
         return {slot: Sensitive(key) for slot, key in shown.items()}
 
     async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:  # noqa: ARG002  # the same
@@ -211,7 +215,7 @@ class _Service:
         self.world.keys[slot] = self.world.new_key()
         self.world.meet("after")
         if self.world.lags:
-            self.world.lagging = {slot: before.reveal()}
+            self.world.lagging, self.world.late = {slot: before.reveal()}, self.world.lags
             self.world.behind_until = self.world.now + timedelta(minutes=5)
         return Sensitive(self.world.keys[slot])
 

@@ -921,6 +921,49 @@ def test_roles_become_slots(given: Facts, active: set[tuple[Slot, bool]], idle: 
     assert suspects(given, Role.BOTH) == active | idle
 
 
+def leak(ago: timedelta, grace: timedelta = HOUR) -> State:
+    """Make the note of an emergency's rotation."""
+    return rotated(ago, Trigger.EMERGENCY, retire_at=NOW - ago + grace, retire_slot=OLD)
+
+
+def test_who_notes_the_end_of_a_leaked_key_is_followed() -> None:
+    """Not who was written last, nor who is behind: what is noted there ends another key."""
+    noting = publication(KEY, age=10 * MINUTE, state=leak(10 * MINUTE))
+    joined = publication(STRING, age=MINUTE, state=rotated(MINUTE))
+    behind = publication(OTHER, OLD, age=5 * MINUTE, state=leak(5 * MINUTE, 9 * HOUR))
+
+    assert KEY == policy.foremost(pair(noting, joined)).ref
+    assert KEY == policy.foremost(facts(noting, joined, behind)).ref
+    assert STRING == policy.foremost(pair(replace(noting, terms=publication().terms), joined)).ref
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "gone"),
+    [
+        pytest.param(rotated(DAY), rotated(HOUR), True, id="others were rotated since"),
+        pytest.param(rotated(DAY), rotated(DAY), False, id="at the same time"),
+        pytest.param(rotated(HOUR), rotated(DAY), False, id="before"),
+        pytest.param(rotated(DAY), State(), False, id="others note no time"),
+        pytest.param(State(), rotated(HOUR), False, id="it notes no time itself"),
+    ],
+)
+def test_a_note_is_outlived_by_a_later_rotation(mine: State, other: State, gone: bool) -> None:  # noqa: FBT001  # a table
+    """A secret that was away notes the end of a key that is gone."""
+    given = pair(publication(state=mine), publication(STRING, state=other))
+
+    assert gone == policy.outlived(given, given.publications[0])
+
+
+def test_no_grace_stays_none_whatever_the_clocks_say() -> None:
+    """The leaked key ends at once, also where the vault's clock is ahead of who published its successor."""
+    behind = 5 * MINUTE
+    at_once = publication(age=HOUR - behind, state=leak(HOUR, timedelta(0)))
+    later = publication(age=HOUR - behind, state=leak(HOUR, MINUTE))
+
+    assert NOW - HOUR == policy.emergency_mark(facts(at_once), at_once)
+    assert NOW - HOUR + MINUTE + behind == policy.emergency_mark(facts(later), later)
+
+
 def test_a_staged_key_is_no_suspect() -> None:
     """It was made moments ago and shown to nobody; suspecting it would make another one, again and again."""
     waiting = facts(publication(state=State(staged_slot=OLD)))

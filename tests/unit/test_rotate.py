@@ -313,7 +313,7 @@ def test_a_retired_idle_key_was_all_that_was_asked(world: World) -> None:
 
 def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: World) -> None:
     """The answer to the regeneration is believed, and not the listing that still shows the key that leaked."""
-    world.lags = True
+    world.lags = 2
     emergency = Request(Trigger.EMERGENCY, "INC-7", compromised=Role.IDLE)
 
     outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
@@ -524,6 +524,16 @@ def with_late_vaults(world: World, lag: timedelta, failure: BaseException) -> tu
     late, doorkeeper = Late(world, "kv-a", lag), Doorkeeper()
     vaults: Any = {"kv-a": late, "kv-b": Late(world, "kv-b", lag, failure)}
     return replace(world.tools(), vaults=vaults, leases=doorkeeper), doorkeeper, late
+
+
+def test_a_pass_that_ends_well_lets_the_next_one_begin(due: World) -> None:
+    """It has seen what it wrote."""
+    doorkeeper = Doorkeeper()
+
+    outcome = asyncio.run(rotate(group(due), Request(), replace(due.tools(), leases=doorkeeper)))
+
+    assert [Action.ROTATE] == [step.action for step in outcome.steps]
+    assert not doorkeeper.abandoned
 
 
 def test_s1_a_pass_that_fails_keeps_others_out_until_the_vault_shows_what_it_wrote(due: World) -> None:
