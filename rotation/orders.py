@@ -164,7 +164,7 @@ class _Reader:
 def _members(body: bytes) -> Mapping[str, object]:
     if len(body) > MAX_BODY:
         raise BadInput(f"the body has more than {MAX_BODY // 1024} KiB")
-    if not body.strip():
+    if not body:
         return {}
     try:
         members = json.loads(body, object_pairs_hook=_once)

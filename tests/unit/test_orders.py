@@ -21,7 +21,13 @@ def order(**body: object) -> Order:
     return read_order("kv-one", "secret-0", {}, json.dumps(body).encode())
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b"{}", b'{"reason": null}'])
+def test_a_body_of_blanks_is_no_json() -> None:
+    """Nothing is a body that is left out; a blank is one that went wrong on its way."""
+    with pytest.raises(BadInput, match=r"^the body is not JSON$"):
+        read_order("kv-orders", "storage-key", {}, b" \n")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"reason": null}'])
 def test_an_order_needs_no_body(body: bytes) -> None:
     """The address alone asks for what is due."""
     assert Order(ref=REF) == read_order("KV-One", "Secret-0", {"code": "x"}, body)

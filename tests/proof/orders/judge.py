@@ -72,8 +72,8 @@ class Judge:
         """The key in each slot of each account, by fingerprint."""
         self._left: dict[str, float] = {}
         """When the engine took a key out of the last secret that published it."""
-        self._given_up: set[str] = set()
-        """Keys whose promise somebody took back by an order."""
+        self._given_up: Counter[str] = Counter()
+        """By how many orders the promise of a key was taken back."""
         self._by_people: set[str] = set()
         """Keys that people made in the portal."""
         self._killed: set[str] = set()
@@ -125,8 +125,8 @@ class Judge:
             return
         published = self.published(deeds.account)
         spared = published if len(published) == 1 and not deeds.every else set()
-        taken = {key for slot, key in self.live[deeds.account].items() if slot not in spared} - self._given_up
-        self._given_up |= taken
+        taken = {key for slot, key in self.live[deeds.account].items() if slot not in spared} - deeds.freed
+        self._given_up.update(taken)
         deeds.freed |= taken
 
     def publications(self, account: str) -> dict[Ref, Row]:
@@ -170,7 +170,7 @@ class Judge:
             self._once(each)
             if not each.killed and not any("steps" in event or "error" in event for event in each.events):
                 # Nothing came of the order, and what was promised is promised still.
-                self._given_up -= each.freed
+                self._given_up.subtract(each.freed)
         self._disturbed.clear()
         self._killed.clear()
         closed = self._closed()
@@ -228,7 +228,7 @@ class Judge:
             deeds.made[account] += 1
             holders = [ref for ref, row in self.publications(account).items() if row["key"] == ended]
             assert [] == holders, f"S1: the key in {slot} of {account} was ended while it was published"
-            if ended in self._left and ended not in self._given_up:
+            if ended in self._left and not self._given_up[ended]:
                 kept = datetime.fromisoformat(change["created"]).timestamp() - self._left[ended]
                 assert kept >= self._overlap.total_seconds(), f"S2: {slot} of {account} was promised for longer"
         self.live.setdefault(account, {})[slot] = change["key"]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from tests.proof.orders.crew import Point
 from tests.proof.orders.machine import EveryOrder
 
 
@@ -30,3 +31,10 @@ def test_who_joins_does_not_end_an_emergency(state: EveryOrder) -> None:
     state.crew.queue.clear()
     state.clock.passes(timedelta(minutes=5))
     state.enrolled_by_the_engine(holds=None, member=2, worker=0)
+
+
+def test_who_comes_too_late_takes_no_promise_back_for_somebody_else(state: EveryOrder) -> None:
+    """Two people declare the same key compromised; the second finds it done, and the first one's order stands."""
+    state.begin(service="batch", neighbour=None, publications=1, fresh=False, probe="required")
+    at = Point("trying a key", 0, "before")
+    state.workers_meet(at=at, lost=False, member=0, other="active", other_at=None, regenerated=None, what="active")
