@@ -30,10 +30,15 @@ class Relay:
             end.transport.abort()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(HERE, self._target)
-        ends = {writer, far_writer}
+        ends = {writer}
+        # Who is let in at the moment of the cut is broken off, too.
         self._ends |= ends
         try:
+            far_reader, far_writer = await asyncio.open_connection(HERE, self._target)
+            ends.add(far_writer)
+            self._ends |= ends
+            if writer.is_closing():
+                far_writer.transport.abort()
             await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
         finally:
             self._ends -= ends
