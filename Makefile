@@ -40,7 +40,7 @@ serve: setup ## run the Functions app on this machine, over a simulated Azure; P
 PROOF := tests/proof tests/integration/test_crashes.py
 
 test: setup ## every test that CI runs
-	@echo "test: the proof runs beside the other tests, and is told at its end (about ten minutes in all)"
+	@echo "test: the proof runs beside the other tests, and is told at its end (about twelve minutes in all)"
 	@$(MAKE) --no-print-directory --jobs 2 check prove
 	@echo "test: everything passed"
 

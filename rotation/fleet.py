@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 from rotation import policy, tags
@@ -105,9 +106,13 @@ class Fleet:
         groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
         return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
 
+    async def surveyed_since(self, asked: datetime) -> Survey:
+        """A fresh survey that was begun after `asked`; work that needs one at about the same time shares it."""
+        return await self._listings.since(asked)
+
     async def members(self, account: AccountId) -> tuple[Group, tuple[str, ...]]:
         """Who publishes an account, by a listing that is begun from now on, and the vaults that it did not see."""
-        survey = await self._listings.since(self._tools.clock.now())
+        survey = await self.surveyed_since(self._tools.clock.now())
         found = next((group for group in survey.groups if group.account == account), Group(account, ()))
         return found, survey.unseen
 

@@ -53,9 +53,9 @@ async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, 
     return await _Pass(group, request, tools, unseen).run()
 
 
-async def identified(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Request:
+async def identified(group: Group, request: Request, tools: Tools) -> Request:
     """Settle now which keys are compromised: another pass may change which one is active before this request's."""
-    looking = _Pass(group, request, tools, unseen)
+    looking = _Pass(group, request, tools, ())
     await looking.run()
     return looking.request
 

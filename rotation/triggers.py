@@ -30,7 +30,6 @@ from rotation.errors import (
 )
 from rotation.events import envelope, kind_of, read_event
 from rotation.fleet import Fleet, Survey
-from rotation.listings import Listings
 from rotation.messages import Work
 from rotation.model import Action, Group, Reason, Request, SecretRef, Trigger, Verdict
 from rotation.orders import Order, Question
@@ -202,7 +201,7 @@ class Triggers:
             telemetry.attempt("rotate_account", outcome, delivery=delivery)
             return outcome
         engine = await self._engine()
-        survey = await engine.listings.since(work.asked)
+        survey = await engine.fleet.surveyed_since(work.asked)
         meant = _meant(survey, work)
         if isinstance(meant, Outcome):
             telemetry.attempt("rotate_account", meant, delivery=delivery)
@@ -268,7 +267,7 @@ class Triggers:
 
     async def _rotate(self, order: Order, request: Request, asked: datetime) -> Report:
         engine = await self._engine()
-        survey = await engine.listings.since(asked)
+        survey = await engine.fleet.surveyed_since(asked)
         groups, strays = survey.named([order.ref])
         if not groups:
             return Report(strays, survey.problems)
@@ -276,9 +275,9 @@ class Triggers:
 
     async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> Request:
         engine = await self._engine()
-        survey = await engine.listings.since(asked)
+        survey = await engine.fleet.surveyed_since(asked)
         groups, _ = survey.named([ref])
-        return await identified(groups[0], request, engine.world.tools, survey.unseen) if groups else request
+        return await identified(groups[0], request, engine.world.tools) if groups else request
 
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
@@ -328,7 +327,7 @@ class Triggers:
 
                 world = await self._held.enter_async_context(engine(settings, self._clock))
                 fleet = Fleet(world.tools, settings.concurrency, tracing.attempt)
-                self._opened = _Engine(world, fleet, Listings(fleet.survey, self._clock))
+                self._opened = _Engine(world, fleet)
             return self._opened
 
 
@@ -338,7 +337,6 @@ class _Engine:
 
     world: "World"
     fleet: Fleet
-    listings: Listings[Survey]
 
     async def rotate(self, function: str, survey: Survey, group: Group, request: Request, **more: object) -> Report:
         """One pass over one account, with its event."""

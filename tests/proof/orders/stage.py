@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from rotation import telemetry
 from rotation.errors import Busy, LeaseLost
 from rotation.fleet import Fleet
-from rotation.listings import Listings
 from rotation.model import AccountId
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
@@ -120,7 +119,6 @@ class Worker:
                 engine,
                 world=replace(engine.world, tools=tools),
                 fleet=fleet,
-                listings=Listings(fleet.survey, self._clock),
             )
         return self._triggers
 
