@@ -90,8 +90,8 @@ def dies(
     with ExitStack() as graves:
         for death, machine in deaths:
             stalls = [trial.simulator.fault(**stall) for stall in death.stalls]
-            with trial.during(comes):
-                dead = machine.die(comes, trial.simulator, *stalls)
+            with trial.during(comes) as asked:
+                dead = machine.die(asked, trial.simulator, *stalls)
             graves.callback(machine.bury, dead)
             trial.look()
             comes = comes.later()

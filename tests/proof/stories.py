@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from rotation.clock import SystemClock
-from rotation.model import Request, Role, Trigger
+from rotation.model import Request, Role, Suspect, Trigger
 from rotation.tags import format_time
 from simulator.client import ControlClient
 from tests.integration.estates import FORMATS, NAMES, SLOTS, publication
@@ -19,6 +19,7 @@ GRACE = 15 * MINUTE
 DUE = {"created": "P75D", "expires": "P15D"}
 FRESH = {"created": "P5D", "expires": "P85D"}
 YOUNG = {"created": "PT1H", "expires": "P89D"}
+NEW = {"created": "PT1M", "expires": "P90D"}
 
 REFUSALS = {
     "storage": {"host": "blob", "status": 403, "code": "AuthenticationFailed"},
@@ -40,10 +41,19 @@ class Visit:
     """How long after a crash the same comes again."""
     refused: bool = False
     """Whether the service does not accept any new key yet."""
+    overtaken: bool = False
+    """Whether another pass has replaced the key that is meant, since it was declared compromised."""
 
     def later(self) -> "Visit":
         """The same, once more."""
         return replace(self, ahead=self.ahead + self.again)
+
+    def naming(self, keys: Mapping[str, str], idle: str) -> "Visit":
+        """The same, where what it speaks of is settled; `keys` are the fingerprints when the story began."""
+        if not self.overtaken:
+            return self
+        meant = Suspect(idle, keys[idle], published=True)
+        return replace(self, request=replace(self.request, suspects=(meant,)))
 
 
 def sweep(ahead: timedelta = AT_ONCE, *, refused: bool = False) -> Visit:
@@ -133,6 +143,13 @@ STORIES = {
             replace(operator(compromised=Role.ACTIVE, grace=GRACE), refused=True),
             sweep(20 * MINUTE),
             sweep(60 * MINUTE),
+        ),
+    ),
+    "compromised active, replaced meanwhile": Story(
+        age=NEW,
+        visits=(
+            replace(operator(compromised=Role.ACTIVE, grace=GRACE), overtaken=True),
+            sweep(20 * MINUTE),
         ),
     ),
     "compromised idle": Story(age=YOUNG, visits=(operator(compromised=Role.IDLE),)),

@@ -31,6 +31,7 @@ FEWEST = {
     "compromised active": (18, 86),
     "compromised active, at once": (17, 72),
     "compromised active, not accepted": (26, 120),
+    "compromised active, replaced meanwhile": (17, 82),
     "compromised idle": (9, 42),
     "compromised both": (18, 86),
     "compromised both, at once": (17, 72),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rotation.report import Report
 from simulator.client import ControlClient
+from tests.integration.estates import SLOTS
 from tests.proof.application import Applications
 from tests.proof.machine import Machine, machine
 from tests.proof.picture import Picture, keys, shut_out, take
@@ -78,15 +79,15 @@ class Trial:
 
     def happens(self, visit: Visit, stall: str | None = None) -> Report:
         """Let a pass come and go, while the fault named `stall` may leave requests without an answer."""
-        with self.during(visit):
-            return self.machine.rotate(visit, lambda: self.simulator.hits(stall) if stall else 0)
+        with self.during(visit) as asked:
+            return self.machine.rotate(asked, lambda: self.simulator.hits(stall) if stall else 0)
 
     @contextmanager
-    def during(self, visit: Visit) -> Iterator[None]:
-        """Set the services' clocks, and what they think of new keys."""
+    def during(self, visit: Visit) -> Iterator[Visit]:
+        """Set the services' clocks, and what they think of new keys; the visit is then one to this story's keys."""
         self.simulator.behave(clock_offset=visit.ahead.total_seconds(), operation_seconds=self.operation_seconds)
         refusing = self.simulator.fault(**REFUSALS[self.service]) if visit.refused else None
-        yield
+        yield visit.naming(self._keys, SLOTS[self.service][1])
         if refusing:
             self.simulator.lift(refusing)
 
