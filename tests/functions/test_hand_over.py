@@ -1,5 +1,6 @@
 """A caller over HTTP who is sent away before the pass has ended: what was asked for is finished all the same."""
 
+import asyncio
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 KEY = {"vault": "kv-one", "secret": "secret-0"}
 IMPATIENT = 0.5
 """Seconds; production has 200, below the 230 after which the platform hangs up."""
+PATIENCE = 10.0
+"""Seconds in which a request has to come; the pass may be slow where the machine is busy."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ async def test_a_pass_that_outlasts_its_caller_is_not_repeated_by_the_queue(
             with invoked(impatient):
                 done = await app.ordered("rotate_now", KEY, {"force": True, "request_id": "incident-7"})
             await work.put(done.messages)
-            assert 1 == simulator.hits(stall)
+            assert 1 == await asyncio.to_thread(simulator.hits, stall, PATIENCE)
             meanwhile = await looked_up(app, done.answered())
             (early,) = await listener.once()
             simulator.lift(stall)
