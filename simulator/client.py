@@ -118,6 +118,11 @@ class ControlClient:
         told: list[str] = self.request("GET", "/keys")
         return told
 
+    def present_keys(self) -> list[str]:
+        """Those that the accounts of the present estate have or had."""
+        told: list[str] = self.request("GET", "/keys/present")
+        return told
+
     def verdict(self) -> list[dict[str, Any]]:
         """For every secret that names an account: which slot's key it holds and whether that opens the account."""
         told: list[dict[str, Any]] = self.request("GET", "/verdict")

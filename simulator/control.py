@@ -91,6 +91,8 @@ class Control:
                 return self._denials(request.method, told)
             case ("GET", "keys"):
                 return self.keys()
+            case ("GET", "keys", "present"):
+                return _keys_of(self._world)
             case ("GET", "verdict"):
                 return verdict(self._world)
             case ("GET", "history"):

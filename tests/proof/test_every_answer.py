@@ -148,4 +148,4 @@ def _is_complete(tried: Trial, report: Report, next_one: frozenset[int]) -> None
         tried.require(about.endswith(f"/{NAMES[tried.service]}") or " in " in about, f"the report is about {about!r}")
         tried.require(bool(what), "the report does not say why")
     tried.require(report.exit_code in next_one, f"exit code {report.exit_code}: {said}")
-    tried.require([] == leaked(str(report.to_json()), tried.simulator.keys()), "the report has a key")
+    tried.require([] == leaked(str(report.to_json()), tried.simulator.present_keys()), "the report has a key")

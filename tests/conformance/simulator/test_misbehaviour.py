@@ -320,6 +320,7 @@ def test_nothing_is_left_after_a_reset(simulator: ControlClient) -> None:
     assert simulator.behave()["list_delay"] == 0
     assert len(simulator.journal()) == 2
     assert json.dumps(simulator.keys()[: len(before)]) == json.dumps(before)
+    assert json.dumps(simulator.keys()[len(before) :]) == json.dumps(simulator.present_keys()) != "[]"
 
 
 @pytest.mark.parametrize(
