@@ -174,7 +174,7 @@ def test_hooks_use_what_the_template_puts_out() -> None:
         )
         assert all(name in read("main").outputs or f'"${{{name}=}}"' in parameters for name in told)
         start = (INFRA / f"hooks/preprovision.{kind}").read_text()
-        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID"}
+        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID", "ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS"}
         assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
     assert '"${PRIVATE_NETWORK=false}"' in parameters
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
