@@ -30,6 +30,14 @@ case "$*" in
 esac
 """
 """An az that knows the tags of a secret, and notes with which arguments it is told to write."""
+AZD_OF_SETTINGS = """#!/bin/sh
+case "$*" in
+"env get-values") echo 'ROTATION_ACCOUNT_IDS="/old"' ;;
+"env set ROTATION_ACCOUNT_IDS "*) echo "$4" > given ;;
+provision) printf 'ROTATION_ACCOUNTS\\t%s\\n' "$(cat given)" > deployed ;;
+esac
+"""
+"""An azd that deploys what it was given, for an az that knows the settings of the app that was deployed."""
 AZ_OF_SETTINGS = """#!/bin/sh
 printf '%s\\t%s\\n' ROTATION_SCHEDULE '0 */15 * * * *' ROTATION_OVERLAP P15D ROTATION_GRACE '' ROTATION_VAULTS kv-a,kv-b
 """
@@ -53,6 +61,11 @@ def blocks(text: str) -> list[str]:
     """The commands in a text, one for each prompt, without it."""
     shown = re.findall(r"^( *)```console\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
     return [command for _, block in shown for command in re.split(r"^ *\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def inline(text: str) -> list[str]:
+    """What stands between backticks in a line."""
+    return re.findall(r"`([^`\n]+)`", text)
 
 
 def run(commands: list[str], folder: Path, **tools: str) -> str:
@@ -151,7 +164,7 @@ def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
     """The lines of the page, run by a shell: ids that were there before, those of the manifest, and each once."""
     (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\nkv/c,/old-2\nkv/d,/new\n")
     commands = [command for command in blocks(CHAPTERS["Enrol hundreds"]) if "ids()" in command or "$(ids" in command]
-    told = run(commands, tmp_path, azd=AZD)
+    told = run(["take_over() { :; }", *commands], tmp_path, azd=AZD)
 
     assert ["env set ROTATION_ACCOUNT_IDS /new,/old-1,/old-2", "provision"] == told.splitlines()
 
@@ -176,12 +189,55 @@ def test_tags_are_quoted() -> None:
 
 def test_an_operator_has_the_settings_of_the_app(tmp_path: Path) -> None:
     """The line that takes them over, run by a shell; an empty one counts as unset."""
-    (taken,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
-    told = run([taken, "env"], tmp_path, az=AZ_OF_SETTINGS)
+    told = run([take_over(), "take_over", "env"], tmp_path, az=AZ_OF_SETTINGS)
 
     ours = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("ROTATION_"))
     schedule = {"ROTATION_SCHEDULE": "0 */15 * * * *"}
     assert schedule | {"ROTATION_OVERLAP": "P15D", "ROTATION_GRACE": "", "ROTATION_VAULTS": "kv-a,kv-b"} == ours
+
+
+def test_an_operator_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
+    """Where Azure does not tell the settings, what follows `&&` is not run."""
+    told = run([take_over(), "take_over && echo on || echo off"], tmp_path, az="#!/bin/sh\nexit 1\n")
+
+    assert "off\n" == told
+
+
+def test_who_enrols_has_the_settings_that_were_just_deployed(tmp_path: Path) -> None:
+    """The lines of the page, run by a shell: the command line would refuse the new accounts with the old settings."""
+    (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\n")
+    (tmp_path / "deployed").write_text("ROTATION_ACCOUNTS\t/old\n")
+    commands = [
+        command for command in blocks(CHAPTERS["Enrol hundreds"]) if re.search(r"ids\(\)|\$\(ids|enroll", command)
+    ]
+    told = run(
+        [take_over(), "take_over", *commands],
+        tmp_path,
+        az="#!/bin/sh\ncat deployed\n",
+        azd=AZD_OF_SETTINGS,
+        python='#!/bin/sh\necho "$ROTATION_ACCOUNTS $*"\n',
+    )
+
+    assert [
+        "/new,/old -m rotation enroll --manifest secrets.csv --dry-run",
+        "/new,/old -m rotation enroll --manifest secrets.csv",
+    ] == told.splitlines()
+
+
+def test_settings_are_taken_over_after_each_change() -> None:
+    """Wherever a command line may be used next, by somebody whose shell has the settings from before."""
+    deploy = sections("Deploy")["Take a vault or an account out"]
+    lines = "\n".join([deploy, *(text for name, text in CHAPTERS.items() if name not in ("Deploy", "Upgrade"))])
+    changes = [line for line in lines.splitlines() if re.search("azd provision(?! --)", line)]
+
+    assert len(changes) >= 5
+    assert [] == [line for line in changes if "take_over" not in line.partition("azd provision")[2]]
+
+
+def take_over() -> str:
+    """The command that takes over the settings of the app."""
+    (command,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
+    return command
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -194,8 +250,8 @@ def test_a_function_key_stands_in_no_address(page: Path) -> None:
 def test_every_variable_is_set_where_it_is_used(page: Path) -> None:
     """Who copies a command is not left with a variable that the page never sets."""
     text = page.read_text()
-    commands = "\n".join([*blocks(text), *re.findall(r"`([^`\n]+)`", text)])
-    set_by = (r"(?:^|&& |export )([A-Za-z_]\w*)=", r"\bread (?:-\w+ )*((?:\w+ ?)+)", r"\bfor (\w+) in\b")
+    commands = "\n".join([*blocks(text), *inline(text)])
+    set_by = (r"(?:^ *|&& |export )([A-Za-z_]\w*)=", r"\bread (?:-\w+ )*((?:\w+ ?)+)", r"\bfor (\w+) in\b")
     known = {names for pattern in set_by for names in re.findall(pattern, commands, re.MULTILINE)}
     assert set() == set(re.findall(r"\$\{?([A-Za-z_]\w*)", commands)) - set(" ".join(known).split())
 
