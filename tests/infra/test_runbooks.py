@@ -4,10 +4,12 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rotation import tags
 from rotation.errors import NeedsOperator
 from rotation.model import Reason, Verdict
 from rotation.report import Outcome
@@ -42,6 +44,14 @@ AZ_OF_SETTINGS = """#!/bin/sh
 printf '%s\\t%s\\n' ROTATION_SCHEDULE '0 */15 * * * *' ROTATION_OVERLAP P15D ROTATION_GRACE '' ROTATION_VAULTS kv-a,kv-b
 """
 """An az that knows the settings of an app, one of which is empty."""
+STORAGE_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-orders"
+    "/providers/Microsoft.Storage/storageAccounts/storders"
+)
+GONE = ("az keyvault storage", "az aks addon")
+"""Groups of commands that the Azure CLI has no more, or only as an extension."""
+FROM_A_MACHINE = {"auth login", "env new", "env get-values", "pipeline config", "down"}
+"""What of azd has no counterpart for who deploys from GitHub, as nothing is to be done there or the page says what."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CHAPTERS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 
@@ -66,6 +76,12 @@ def blocks(text: str) -> list[str]:
 def inline(text: str) -> list[str]:
     """What stands between backticks in a line."""
     return re.findall(r"`([^`\n]+)`", text)
+
+
+def azd(text: str) -> set[str]:
+    """What azd is told to do in a text."""
+    commands = "\n".join([*blocks(text), *inline(text)])
+    return set(re.findall(r"\bazd (env [\w-]+|hooks run \w+|auth \w+|pipeline \w+|\w+)", commands))
 
 
 def run(commands: list[str], folder: Path, **tools: str) -> str:
@@ -138,16 +154,18 @@ def test_every_parameter_of_a_deployment_is_explained() -> None:
     assert set() == {name for name in names - asked_by_azd if f"`{name}`" not in CHAPTERS["Deploy"] + settings}
 
 
-def test_what_the_page_reads_from_azd_is_put_out() -> None:
-    """Every `azd env get-value` names an output."""
-    read_back = set(re.findall(r"azd env get-value (\w+)", PAGE))
-    assert read_back
-    assert read_back <= read("main").outputs.keys()
+def test_who_deploys_from_github_is_told_what_to_do_instead() -> None:
+    """There is no azd environment then, neither to set anything in nor to read outputs from."""
+    section = sections("Deploy")["Deploy from GitHub"]
+
+    assert azd(PAGE.replace(section, "")) - FROM_A_MACHINE == azd(section) - FROM_A_MACHINE
+    assert section.index("/environments/production\n") < section.index("gh variable set")
 
 
 def test_repairs_deploy_what_has_not_changed() -> None:
     """Azd skips a deployment whose template and parameters are the last one's, unless told not to."""
-    lines = [line for line in PAGE.splitlines() if "azd provision" in line]
+    section = sections("Deploy")["Deploy from GitHub"]
+    lines = [line for line in PAGE.replace(section, "").splitlines() if "azd provision" in line]
     changed = re.compile(r"--no-state|--preview|azd env set|ROTATION_\w+_IDS")
     assert sum("--no-state" in line for line in lines) >= 4
     assert [] == [line for line in lines if not changed.search(line)]
@@ -172,19 +190,37 @@ def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
 def test_a_corrected_tag_leaves_the_others_whole(tmp_path: Path) -> None:
     """The lines that end a pause, run by a shell: semicolons and blanks survive, and only the pause is gone."""
     state = "rotated-at=2026-11-21T03:00:00Z;trigger=emergency;retire-at=2026-11-21T03:10:00Z"
-    tags = {"rotation-policy": "format=json;paused=true", "rotation-state": state, "owner": "the orders' team"}
-    (tmp_path / "given.json").write_text(json.dumps(tags, indent=2))
+    given = {"rotation-policy": "format=json;paused=true", "rotation-state": state, "note": "was paused=true; ask me"}
+    (tmp_path / "given.json").write_text(json.dumps(given, indent=2))
     run(blocks(sections("When it refuses")["paused"]), tmp_path, az=AZ_OF_TAGS)
 
     written = (tmp_path / "written").read_text().partition("--tags\n")[2]
-    assert ["rotation-policy=format=json;", f"rotation-state={state}", "owner=the orders' team"] == written.splitlines()
+    assert [
+        "rotation-policy=format=json;",
+        f"rotation-state={state}",
+        "note=was paused=true; ask me",
+    ] == written.splitlines()
+
+
+@pytest.mark.parametrize("policy", ["{}", "{};format=json", "format=json; {} ;retire-after=P7D", " {}; "])
+@pytest.mark.parametrize("spelling", ["paused=true", "paused = true", "paused= true", "paused =true"])
+def test_a_pause_ends_however_it_is_written(tmp_path: Path, policy: str, spelling: str) -> None:
+    """The app reads all of these; the rest of the policy is what it was."""
+    known = {"resource-id": STORAGE_ID, "active-slot": "key1", "validity-days": "90"}
+    given = known | {"rotation-policy": policy.format(spelling)}
+    (tmp_path / "given.json").write_text(json.dumps(given, indent=2))
+    run(blocks(sections("When it refuses")["paused"]), tmp_path, az=AZ_OF_TAGS)
+
+    written = (tmp_path / "written").read_text().partition("--tags\n")[2].splitlines()
+    assert tags.read(given).paused
+    assert replace(tags.read(given), paused=False) == tags.read(dict(line.split("=", 1) for line in written))
 
 
 def test_tags_are_quoted() -> None:
     """A shell ends a command at the first semicolon that no quotes are around, and many a tag has one."""
-    examples = [tags for page in PAGES for tags in re.findall(r"--tags +([^\n`]+)", page.read_text())]
+    examples = [given for page in PAGES for given in re.findall(r"--tags +([^\n`]+)", page.read_text())]
     assert examples
-    assert [] == [tags for tags in examples if not re.fullmatch(r'("[^"]+=[^"]*"\s*)+', tags)]
+    assert [] == [given for given in examples if not re.fullmatch(r'("[^"]+=[^"]*"\s*)+', given)]
 
 
 def test_an_operator_has_the_settings_of_the_app(tmp_path: Path) -> None:
@@ -238,6 +274,25 @@ def take_over() -> str:
     """The command that takes over the settings of the app."""
     (command,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
     return command
+
+
+def test_commands_have_no_comments() -> None:
+    """A zsh at which somebody types takes them for arguments."""
+    assert [] == [command for command in blocks(PAGE) if re.search(r"(?m)(?:^|\s)#(?:\s|$)", command)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_query_is_wide_open_in_a_new_shell(page: Path) -> None:
+    """Every name ends with nothing, and what is listed is deleted next."""
+    text = page.read_text()
+    queries = re.findall(r'--query "(.+?)"', "\n".join([*blocks(text), *inline(text)]))
+    assert [] == [query for query in queries if re.search(r"\$(?!\{\w+:\?\})", query)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_those_of_the_azure_cli(page: Path) -> None:
+    """What is gone from it is not told."""
+    assert [] == [command for command in GONE if command in page.read_text()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
