@@ -302,3 +302,41 @@ def test_both_shells_ask_azure_the_same() -> None:
         text = (INFRA / f"hooks/predown.{kind}").read_text()
         (query,) = re.findall(r'--query "(.+?)"', text)
         assert re.sub(r"\$(?:env:)?AZURE_ENV_NAME\b", "one", query) == NEWEST
+
+
+def joined(kind: str, hook: str) -> str:
+    """The text of a hook, each command in one line."""
+    return re.sub(r"[`\\]\n\s*", "", (INFRA / f"hooks/{hook}.{kind}").read_text())
+
+
+def asked(kind: str, hook: str) -> list[str]:
+    """What a hook asks `az` and `azd`, in one spelling of variables."""
+    calls = re.findall(r"""(?m)(?:^\s*|if ! |until |= |="\$\(|\{ )(azd? \w.+)$""", joined(kind, hook))
+    plain = (re.split(r" 2>|;|\)\"|\)$", call)[0] for call in calls)
+    return [re.sub(r"\$\{?(?:env:)?(\w+)(?::-\})?", r"$\1", call.replace('"', "")).strip() for call in plain]
+
+
+@pytest.mark.parametrize("hook", ["preprovision", "predown", "postdeploy"])
+def test_both_shells_do_the_same(hook: str) -> None:
+    """The one that is not installed here, too."""
+    assert asked("sh", hook)
+    assert asked("sh", hook) == asked("ps1", hook)
+
+
+@pytest.mark.parametrize("hook", ["preprovision", "predown", "postdeploy"])
+def test_powershell_looks_at_what_each_command_said(hook: str) -> None:
+    """It goes on by itself after one that failed, where sh stops."""
+    text = joined("ps1", hook)
+    looked = re.findall(r"(?m)^ *(?:\$\w+ = )?az .+\n *if \(\$LASTEXITCODE -\w\w 0\) \{[^}]*\b(?:exit|break)\b", text)
+    assert len([call for call in asked("ps1", hook) if call.startswith("az ")]) == len(looked)
+    assert "$ErrorActionPreference = 'Stop'\nSet-StrictMode -Version Latest\n" in text
+
+
+def test_powershell_denies_what_sh_refuses() -> None:
+    """What is on its way, what was deployed from here, and what was deployed from elsewhere."""
+    lines = joined("ps1", "predown").splitlines()
+    assert (
+        "if ($env:EXISTING_TARGETS -ne '0' -or $env:ROTATION_VAULT_IDS -or $env:ROTATION_ACCOUNT_IDS) { Deny }" in lines
+    )
+    assert "if (-join $ids -match '\\S') { Deny }" == lines[-1]
+    assert "    exit 1" == lines[lines.index("}") - 1]
