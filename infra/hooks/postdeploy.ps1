@@ -4,9 +4,8 @@ $ErrorActionPreference = 'Stop'
 Set-StrictMode -Version Latest
 # What az says with its exit code is looked at below.
 $PSNativeCommandUseErrorActionPreference = $false
-if (-not $env:EVENT_ROUTE) {
-    throw 'run this through azd, or with the outputs of infra/main.bicep in the environment'
-}
+$how = 'run this through azd, which knows the outputs of infra/main.bicep: azd hooks run postdeploy'
+if (-not $env:EVENT_ROUTE) { throw $how }
 Set-Location (Join-Path $PSScriptRoot '..')
 
 if ($env:EVENT_ROUTE -ne 'function') {
@@ -18,6 +17,10 @@ if (-not $env:EVENT_TOPIC_IDS) {
     exit 0
 }
 
+foreach ($needed in $env:AZURE_SUBSCRIPTION_ID, $env:AZURE_RESOURCE_GROUP, $env:AZURE_LOCATION,
+    $env:SERVICE_ROTATION_NAME, $env:SERVICE_ROTATION_ID, $env:HOST_STORAGE_ID) {
+    if (-not $needed) { throw $how }
+}
 az account show --subscription $env:AZURE_SUBSCRIPTION_ID --output none 2>$null
 if ($LASTEXITCODE -ne 0) {
     [Console]::Error.WriteLine("events: the Azure CLI is not signed in, or does not see the subscription $env:AZURE_SUBSCRIPTION_ID.")

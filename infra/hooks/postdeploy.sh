@@ -2,7 +2,8 @@
 # The second phase: subscribes the function near_expiry to the vaults' events once Azure lists it. Can be run again.
 # azd sets the outputs of infra/main.bicep in the environment.
 set -eu
-: "${EVENT_ROUTE:?run this through azd, or with the outputs of infra/main.bicep in the environment}"
+how="run this through azd, which knows the outputs of infra/main.bicep: azd hooks run postdeploy"
+: "${EVENT_ROUTE:?$how}"
 cd "$(dirname "$0")/.."
 
 if [ "$EVENT_ROUTE" != function ]; then
@@ -14,6 +15,8 @@ if [ -z "${EVENT_TOPIC_IDS:-}" ]; then
     exit 0
 fi
 
+: "${AZURE_SUBSCRIPTION_ID:?$how}" "${AZURE_RESOURCE_GROUP:?$how}" "${AZURE_LOCATION:?$how}"
+: "${SERVICE_ROTATION_NAME:?$how}" "${SERVICE_ROTATION_ID:?$how}" "${HOST_STORAGE_ID:?$how}"
 if ! az account show --subscription "$AZURE_SUBSCRIPTION_ID" --output none 2>/dev/null; then
     echo "events: the Azure CLI is not signed in, or does not see the subscription $AZURE_SUBSCRIPTION_ID." >&2
     echo "events: run az login, then this again: azd hooks run postdeploy" >&2

@@ -12,6 +12,8 @@ function Deny {
 
 if ($env:EXISTING_TARGETS -ne '0' -or $env:ROTATION_VAULT_IDS -or $env:ROTATION_ACCOUNT_IDS) { Deny }
 
+if (-not $env:AZURE_SUBSCRIPTION_ID -or -not $env:AZURE_ENV_NAME) { throw 'run azd down, which knows what is deployed' }
+
 # These are of the last deployment from here that came to its end. One from elsewhere, as a pipeline, is known to Azure.
 $ids = az deployment sub list --subscription $env:AZURE_SUBSCRIPTION_ID --output tsv `
     --query "max_by([?properties.parameters.vaultIds && properties.parameters.environmentName.value == '$env:AZURE_ENV_NAME'], &properties.timestamp).properties.parameters.[vaultIds.value, accountIds.value]"

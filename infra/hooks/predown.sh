@@ -12,6 +12,8 @@ if [ "${EXISTING_TARGETS:-unknown}" != 0 ] || [ -n "${ROTATION_VAULT_IDS:-}${ROT
     refuse
 fi
 
+: "${AZURE_SUBSCRIPTION_ID:?run azd down, which knows what is deployed}" "${AZURE_ENV_NAME:?run azd down, which knows what is deployed}"
+
 # These are of the last deployment from here that came to its end. One from elsewhere, as a pipeline, is known to Azure.
 if ! ids="$(az deployment sub list --subscription "$AZURE_SUBSCRIPTION_ID" --output tsv \
     --query "max_by([?properties.parameters.vaultIds && properties.parameters.environmentName.value == '$AZURE_ENV_NAME'], &properties.timestamp).properties.parameters.[vaultIds.value, accountIds.value]")"; then

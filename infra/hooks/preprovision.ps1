@@ -1,10 +1,34 @@
-# Registers what a private network needs: Azure registers by itself only the providers of resources that a template makes,
-# and an app of this plan joins a subnet with the help of Microsoft.App, of which it makes none.
+# Refuses what would be deployed wrongly or fail late, then registers what a private network needs.
 $ErrorActionPreference = 'Stop'
 Set-StrictMode -Version Latest
 # What az says with its exit code is looked at below.
 $PSNativeCommandUseErrorActionPreference = $false
-if (-not $env:PRIVATE_NETWORK -or $env:PRIVATE_NETWORK -eq 'false') { exit 0 }
+
+# Nobody reads these, so that the app would have defaults instead; those of the other names are outputs and ids.
+$values = if (Get-Command azd -ErrorAction Ignore) { azd env get-values --no-prompt 2>$null }
+$settings = @(@($values) -match '^ROTATION_[A-Z_]*="?[^"]' -replace '=.*' -notmatch '^ROTATION_(VAULTS|LEASES|VAULT_IDS|ACCOUNT_IDS)$')
+foreach ($name in $settings) {
+    [Console]::Error.WriteLine("settings: no deployment reads $name. Run azd env set DEPLOY_$name VALUE, then azd env set $name `"`"")
+}
+if ($settings) { exit 1 }
+
+# The templates take ids apart, and their complaint would be of an array.
+function Deny-Name([string]$variable, [string]$given) {
+    $names = $given -split '[, ]' | Where-Object {
+        $_ -and $_ -notmatch '^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/[^/]+/[^/]+/?$'
+    }
+    if ($names) {
+        [Console]::Error.WriteLine("ids: in $variable these are no ids of resources: $names")
+        [Console]::Error.WriteLine('ids: an id begins with /subscriptions/, and is what az keyvault show or az storage account show tells with --query id')
+        exit 1
+    }
+}
+Deny-Name ROTATION_VAULT_IDS $env:ROTATION_VAULT_IDS
+Deny-Name ROTATION_ACCOUNT_IDS $env:ROTATION_ACCOUNT_IDS
+
+# Azure registers by itself only the providers of resources that a template makes, and an app of this plan joins a subnet
+# with the help of Microsoft.App, of which it makes none.
+if (-not $env:PRIVATE_NETWORK -or $env:PRIVATE_NETWORK -in 'false', 'f', '0') { exit 0 }
 
 if (-not $env:AZURE_SUBSCRIPTION_ID) {
     [Console]::Error.WriteLine('network: choose the subscription first: azd env set AZURE_SUBSCRIPTION_ID ID')

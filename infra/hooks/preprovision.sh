@@ -1,8 +1,31 @@
 #!/bin/sh
-# Registers what a private network needs: Azure registers by itself only the providers of resources that a template makes,
-# and an app of this plan joins a subnet with the help of Microsoft.App, of which it makes none.
+# Refuses what would be deployed wrongly or fail late, then registers what a private network needs.
 set -eu
-case "${PRIVATE_NETWORK:-false}" in [Ff]alse) exit 0 ;; esac
+
+# Nobody reads these, so that the app would have defaults instead; those of the other names are outputs and ids.
+settings="$(azd env get-values --no-prompt 2>/dev/null | sed -n 's/^\(ROTATION_[A-Z_]*\)="\{0,1\}[^"].*/\1/p' |
+    grep -Evx 'ROTATION_(VAULTS|LEASES|VAULT_IDS|ACCOUNT_IDS)' || true)"
+for name in $settings; do
+    echo "settings: no deployment reads $name. Run azd env set DEPLOY_$name VALUE, then azd env set $name \"\"" >&2
+done
+[ -z "$settings" ] || exit 1
+
+# The templates take ids apart, and their complaint would be of an array.
+refuse_names() {
+    names="$(echo "$2" | tr , '\n' | tr -d ' ' | grep . |
+        grep -Eivx '/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/[^/]+/[^/]+/?' | tr '\n' ' ' || true)"
+    if [ -n "$names" ]; then
+        echo "ids: in $1 these are no ids of resources: $names" >&2
+        echo "ids: an id begins with /subscriptions/, and is what az keyvault show or az storage account show tells with --query id" >&2
+        exit 1
+    fi
+}
+refuse_names ROTATION_VAULT_IDS "${ROTATION_VAULT_IDS:-}"
+refuse_names ROTATION_ACCOUNT_IDS "${ROTATION_ACCOUNT_IDS:-}"
+
+# Azure registers by itself only the providers of resources that a template makes, and an app of this plan joins a subnet
+# with the help of Microsoft.App, of which it makes none.
+case "${PRIVATE_NETWORK:-false}" in [Ff][Aa][Ll][Ss][Ee] | [Ff] | 0) exit 0 ;; esac
 
 if [ -z "${AZURE_SUBSCRIPTION_ID:-}" ]; then
     echo "network: choose the subscription first: azd env set AZURE_SUBSCRIPTION_ID ID" >&2

@@ -70,6 +70,8 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
     tags: tags
     properties: {
       registrationEnabled: false
+      // Else the zone would hide whatever has its private endpoint in another network.
+      resolutionPolicy: 'NxDomainRedirect'
       virtualNetwork: { id: network.id }
     }
   }

@@ -39,6 +39,8 @@ class Resource:
 
     symbol: str
     type: str
+    when: str | None
+    """The condition under which it is made."""
     body: Any
 
 
@@ -55,6 +57,12 @@ class File:
     def parameters(self) -> Mapping[str, str | None]:
         """The expression of each default; None for a parameter that must be given."""
         return dict(self._declared("parameter_declaration"))
+
+    @property
+    def scope(self) -> str:
+        """What it is deployed to."""
+        found = re.search(r"^targetScope = '(\w+)'$", self.text, re.MULTILINE)
+        return found[1] if found else "resourceGroup"
 
     @property
     def allowed(self) -> Mapping[str, Any]:
@@ -96,7 +104,12 @@ class File:
     def resources(self) -> list[Resource]:
         """Every resource that is made, children in it included."""
         return [
-            Resource(text(node.named_children[0]), value(node.named_children[1]).split("@")[0], value(body(node)))
+            Resource(
+                text(node.named_children[0]),
+                value(node.named_children[1]).split("@")[0],
+                condition(node),
+                value(body(node)),
+            )
             for node in self._of("resource_declaration")
             if not any(text(child) == "existing" for child in node.children)
         ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rotation.settings import LEASE_CONTAINER, SETTINGS
+from rotation.settings import LEASE_CONTAINER, OF_DEPLOYMENT, SETTINGS
 from tests.infra.bicep import INFRA, ROOT, every, read
 
 APP = ast.parse((ROOT / "function_app.py").read_text())
@@ -174,7 +174,7 @@ def test_hooks_use_what_the_template_puts_out() -> None:
         )
         assert all(name in read("main").outputs or f'"${{{name}=}}"' in parameters for name in told)
         start = (INFRA / f"hooks/preprovision.{kind}").read_text()
-        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID"}
+        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID", "ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS"}
         assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
     assert '"${PRIVATE_NETWORK=false}"' in parameters
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
@@ -207,6 +207,17 @@ def test_the_pipeline_passes_on_every_parameter() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())["jobs"]
 
     assert {*wanted, "AZURE_SUBSCRIPTION_ID"} == jobs["deploy"]["env"].keys()
+
+
+def test_what_a_shell_has_for_another_reason_is_deployed_by_nobody() -> None:
+    """Azd takes from the shell what its environment lacks, and an operator has the app's settings there.
+
+    The image of the .devcontainer says PYTHON_VERSION, down to the patch.
+    """
+    asked = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
+
+    assert set() == asked & {*KNOWN, "PYTHON_VERSION"}
+    assert {*OF_DEPLOYMENT} == {name for name in asked if name.startswith("ROTATION_")}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)

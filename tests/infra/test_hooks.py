@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import stat
 import subprocess
 from pathlib import Path
 
@@ -22,7 +21,11 @@ case "$*" in
 *) exit "${AZ_FAILS:-0}" ;;
 esac
 """
-
+AZD = """#!/bin/sh
+[ "$*" = "env get-values --no-prompt" ] && printf '%b' "${AZD_VALUES:-}"
+"""
+VAULT = "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-orders"
+ACCOUNT = "/subscriptions/sub/resourcegroups/rg/providers/Microsoft.Storage/storageAccounts/storders"
 
 NEWEST = (
     "max_by([?properties.parameters.vaultIds && properties.parameters.environmentName.value == 'one'], "
@@ -39,12 +42,13 @@ class Hook:
             pytest.skip(f"{shell} is not installed")
         self._command = (shell, str(INFRA / f"hooks/{name}.{SHELLS[shell]}"))
         self._log = place / "az.log"
-        az = place / "bin" / "az"
-        az.parent.mkdir()
-        az.write_text(AZ)
-        az.chmod(az.stat().st_mode | stat.S_IXUSR)
+        tools = place / "bin"
+        tools.mkdir()
+        for tool, script in {"az": AZ, "azd": AZD}.items():
+            (tools / tool).write_text(script)
+            (tools / tool).chmod(0o755)
         self._environment = {
-            "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(place),
             "AZ_LOG": str(self._log),
             "AZ_LISTED_AT": "1",
@@ -174,10 +178,77 @@ def test_nothing_is_registered_for_nobody_and_nowhere(before: Hook, told: dict[s
     assert [] == [call for call in calls if call.startswith("provider")]
 
 
-@pytest.mark.parametrize("told", [{}, {"PRIVATE_NETWORK": "false"}], ids=["unset", "off"])
-def test_without_a_private_network_nothing_is_registered(before: Hook, told: dict[str, str]) -> None:
-    """Neither is anybody asked to sign in."""
-    assert (0, "", []) == before(**told)
+@pytest.mark.parametrize("told", ["", "false", "False", "FALSE", "0"])
+def test_without_a_private_network_nothing_is_registered(before: Hook, told: str) -> None:
+    """Neither is anybody asked to sign in; azd knows more than one word for it."""
+    assert (0, "", []) == before(PRIVATE_NETWORK=told)
+
+
+def test_names_are_no_ids(before: Hook) -> None:
+    """A template that takes one apart fails late, and speaks of an array; each is told, and with it the variable."""
+    code, said, calls = before(ROTATION_VAULT_IDS=f"{VAULT}, kv-orders,/subscriptions/sub", PRIVATE_NETWORK="true")
+
+    assert (1, []) == (code, calls)
+    assert "ROTATION_VAULT_IDS" in said
+    assert ["kv-orders", "/subscriptions/sub"] == said.splitlines()[0].partition(": ")[2].split(": ")[1].split()
+    assert 1 == before(ROTATION_ACCOUNT_IDS="storders")[0]
+
+
+def test_ids_are_ids_in_any_casing(before: Hook) -> None:
+    """Azure does not tell them apart; blanks and commas too many are trimmed by the template."""
+    given = {"ROTATION_VAULT_IDS": f"{VAULT}, {VAULT.upper()},", "ROTATION_ACCOUNT_IDS": f"{ACCOUNT}/"}
+
+    assert (0, "", []) == before(**given)
+
+
+def test_a_setting_that_no_deployment_takes_is_told(before: Hook) -> None:
+    """Nobody would hear otherwise that the overlap is the default; what the outputs say is not asked for."""
+    outputs = 'ROTATION_VAULTS="kv-orders"\\nROTATION_LEASES="https://one"\\nROTATION_VAULT_IDS="/one"\\n'
+    code, said, _ = before(AZD_VALUES=f'{outputs}ROTATION_OVERLAP="P15D"\\nROTATION_CONCURRENCY=4\\n')
+    assert 1 == code
+    assert ["DEPLOY_ROTATION_CONCURRENCY", "DEPLOY_ROTATION_OVERLAP"] == sorted(re.findall(r"DEPLOY_\w+", said))
+
+    assert (0, "", []) == before(AZD_VALUES=f'{outputs}ROTATION_OVERLAP=""\\nDEPLOY_ROTATION_OVERLAP="P15D"\\n')
+
+
+def test_both_shells_know_the_same_ids() -> None:
+    """The one that is not installed here, too."""
+    texts = [(INFRA / f"hooks/preprovision.{kind}").read_text() for kind in SHELLS.values()]
+    for pattern in (r"'\^?(/subscriptions/\[.+?)\$?'", r"(ROTATION_\([A-Z_|]+\))"):
+        told = [re.findall(pattern, text) for text in texts]
+        assert 1 == len(told[0]), pattern
+        assert told[0] == told[1], pattern
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "EVENT_ROUTE",
+        "AZURE_SUBSCRIPTION_ID",
+        "AZURE_RESOURCE_GROUP",
+        "AZURE_LOCATION",
+        "SERVICE_ROTATION_NAME",
+        "SERVICE_ROTATION_ID",
+        "HOST_STORAGE_ID",
+    ],
+)
+def test_by_hand_it_says_how(hook: Hook, missing: str) -> None:
+    """Who runs it without azd has none of the outputs."""
+    code, said, calls = hook(**{missing: ""})
+
+    assert code
+    assert [] == calls
+    assert "azd hooks run postdeploy" in said
+
+
+@pytest.mark.parametrize("missing", ["AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME"])
+def test_without_a_deployment_nothing_is_deleted(down: Hook, missing: str) -> None:
+    """No environment has the empty name, so that Azure would know of no ids."""
+    code, said, calls = down(EXISTING_TARGETS="0", **{missing: ""})
+
+    assert code
+    assert [] == calls
+    assert "azd down" in said
 
 
 @pytest.mark.parametrize(
@@ -231,3 +302,41 @@ def test_both_shells_ask_azure_the_same() -> None:
         text = (INFRA / f"hooks/predown.{kind}").read_text()
         (query,) = re.findall(r'--query "(.+?)"', text)
         assert re.sub(r"\$(?:env:)?AZURE_ENV_NAME\b", "one", query) == NEWEST
+
+
+def joined(kind: str, hook: str) -> str:
+    """The text of a hook, each command in one line."""
+    return re.sub(r"[`\\]\n\s*", "", (INFRA / f"hooks/{hook}.{kind}").read_text())
+
+
+def asked(kind: str, hook: str) -> list[str]:
+    """What a hook asks `az` and `azd`, in one spelling of variables."""
+    calls = re.findall(r"""(?m)(?:^\s*|if ! |until |= |="\$\(|\{ )(azd? \w.+)$""", joined(kind, hook))
+    plain = (re.split(r" 2>|;|\)\"|\)$", call)[0] for call in calls)
+    return [re.sub(r"\$\{?(?:env:)?(\w+)(?::-\})?", r"$\1", call.replace('"', "")).strip() for call in plain]
+
+
+@pytest.mark.parametrize("hook", ["preprovision", "predown", "postdeploy"])
+def test_both_shells_do_the_same(hook: str) -> None:
+    """The one that is not installed here, too."""
+    assert asked("sh", hook)
+    assert asked("sh", hook) == asked("ps1", hook)
+
+
+@pytest.mark.parametrize("hook", ["preprovision", "predown", "postdeploy"])
+def test_powershell_looks_at_what_each_command_said(hook: str) -> None:
+    """It goes on by itself after one that failed, where sh stops."""
+    text = joined("ps1", hook)
+    looked = re.findall(r"(?m)^ *(?:\$\w+ = )?az .+\n *if \(\$LASTEXITCODE -\w\w 0\) \{[^}]*\b(?:exit|break)\b", text)
+    assert len([call for call in asked("ps1", hook) if call.startswith("az ")]) == len(looked)
+    assert "$ErrorActionPreference = 'Stop'\nSet-StrictMode -Version Latest\n" in text
+
+
+def test_powershell_denies_what_sh_refuses() -> None:
+    """What is on its way, what was deployed from here, and what was deployed from elsewhere."""
+    lines = joined("ps1", "predown").splitlines()
+    assert (
+        "if ($env:EXISTING_TARGETS -ne '0' -or $env:ROTATION_VAULT_IDS -or $env:ROTATION_ACCOUNT_IDS) { Deny }" in lines
+    )
+    assert "if (-join $ids -match '\\S') { Deny }" == lines[-1]
+    assert "    exit 1" == lines[lines.index("}") - 1]

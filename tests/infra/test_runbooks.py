@@ -4,10 +4,12 @@ import json
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rotation import tags
 from rotation.errors import NeedsOperator
 from rotation.model import Reason, Verdict
 from rotation.report import Outcome
@@ -30,10 +32,26 @@ case "$*" in
 esac
 """
 """An az that knows the tags of a secret, and notes with which arguments it is told to write."""
+AZD_OF_SETTINGS = """#!/bin/sh
+case "$*" in
+"env get-values") echo 'ROTATION_ACCOUNT_IDS="/old"' ;;
+"env set ROTATION_ACCOUNT_IDS "*) echo "$4" > given ;;
+provision) printf 'ROTATION_ACCOUNTS\\t%s\\n' "$(cat given)" > deployed ;;
+esac
+"""
+"""An azd that deploys what it was given, for an az that knows the settings of the app that was deployed."""
 AZ_OF_SETTINGS = """#!/bin/sh
 printf '%s\\t%s\\n' ROTATION_SCHEDULE '0 */15 * * * *' ROTATION_OVERLAP P15D ROTATION_GRACE '' ROTATION_VAULTS kv-a,kv-b
 """
 """An az that knows the settings of an app, one of which is empty."""
+STORAGE_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-orders"
+    "/providers/Microsoft.Storage/storageAccounts/storders"
+)
+GONE = ("az keyvault storage", "az aks addon")
+"""Groups of commands that the Azure CLI has no more, or only as an extension."""
+FROM_A_MACHINE = {"auth login", "env new", "env get-values", "pipeline config", "down"}
+"""What of azd has no counterpart for who deploys from GitHub, as nothing is to be done there or the page says what."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CHAPTERS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 
@@ -53,6 +71,17 @@ def blocks(text: str) -> list[str]:
     """The commands in a text, one for each prompt, without it."""
     shown = re.findall(r"^( *)```console\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
     return [command for _, block in shown for command in re.split(r"^ *\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def inline(text: str) -> list[str]:
+    """What stands between backticks in a line."""
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def azd(text: str) -> set[str]:
+    """What azd is told to do in a text."""
+    commands = "\n".join([*blocks(text), *inline(text)])
+    return set(re.findall(r"\bazd (env [\w-]+|hooks run \w+|auth \w+|pipeline \w+|\w+)", commands))
 
 
 def run(commands: list[str], folder: Path, **tools: str) -> str:
@@ -125,16 +154,18 @@ def test_every_parameter_of_a_deployment_is_explained() -> None:
     assert set() == {name for name in names - asked_by_azd if f"`{name}`" not in CHAPTERS["Deploy"] + settings}
 
 
-def test_what_the_page_reads_from_azd_is_put_out() -> None:
-    """Every `azd env get-value` names an output."""
-    read_back = set(re.findall(r"azd env get-value (\w+)", PAGE))
-    assert read_back
-    assert read_back <= read("main").outputs.keys()
+def test_who_deploys_from_github_is_told_what_to_do_instead() -> None:
+    """There is no azd environment then, neither to set anything in nor to read outputs from."""
+    section = sections("Deploy")["Deploy from GitHub"]
+
+    assert azd(PAGE.replace(section, "")) - FROM_A_MACHINE == azd(section) - FROM_A_MACHINE
+    assert section.index("/environments/production\n") < section.index("gh variable set")
 
 
 def test_repairs_deploy_what_has_not_changed() -> None:
     """Azd skips a deployment whose template and parameters are the last one's, unless told not to."""
-    lines = [line for line in PAGE.splitlines() if "azd provision" in line]
+    section = sections("Deploy")["Deploy from GitHub"]
+    lines = [line for line in PAGE.replace(section, "").splitlines() if "azd provision" in line]
     changed = re.compile(r"--no-state|--preview|azd env set|ROTATION_\w+_IDS")
     assert sum("--no-state" in line for line in lines) >= 4
     assert [] == [line for line in lines if not changed.search(line)]
@@ -151,7 +182,7 @@ def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
     """The lines of the page, run by a shell: ids that were there before, those of the manifest, and each once."""
     (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\nkv/c,/old-2\nkv/d,/new\n")
     commands = [command for command in blocks(CHAPTERS["Enrol hundreds"]) if "ids()" in command or "$(ids" in command]
-    told = run(commands, tmp_path, azd=AZD)
+    told = run(["take_over() { :; }", *commands], tmp_path, azd=AZD)
 
     assert ["env set ROTATION_ACCOUNT_IDS /new,/old-1,/old-2", "provision"] == told.splitlines()
 
@@ -159,29 +190,109 @@ def test_enrolling_more_keeps_what_was_enrolled(tmp_path: Path) -> None:
 def test_a_corrected_tag_leaves_the_others_whole(tmp_path: Path) -> None:
     """The lines that end a pause, run by a shell: semicolons and blanks survive, and only the pause is gone."""
     state = "rotated-at=2026-11-21T03:00:00Z;trigger=emergency;retire-at=2026-11-21T03:10:00Z"
-    tags = {"rotation-policy": "format=json;paused=true", "rotation-state": state, "owner": "the orders' team"}
-    (tmp_path / "given.json").write_text(json.dumps(tags, indent=2))
+    given = {"rotation-policy": "format=json;paused=true", "rotation-state": state, "note": "was paused=true; ask me"}
+    (tmp_path / "given.json").write_text(json.dumps(given, indent=2))
     run(blocks(sections("When it refuses")["paused"]), tmp_path, az=AZ_OF_TAGS)
 
     written = (tmp_path / "written").read_text().partition("--tags\n")[2]
-    assert ["rotation-policy=format=json;", f"rotation-state={state}", "owner=the orders' team"] == written.splitlines()
+    assert [
+        "rotation-policy=format=json;",
+        f"rotation-state={state}",
+        "note=was paused=true; ask me",
+    ] == written.splitlines()
+
+
+@pytest.mark.parametrize("policy", ["{}", "{};format=json", "format=json; {} ;retire-after=P7D", " {}; "])
+@pytest.mark.parametrize("spelling", ["paused=true", "paused = true", "paused= true", "paused =true"])
+def test_a_pause_ends_however_it_is_written(tmp_path: Path, policy: str, spelling: str) -> None:
+    """The app reads all of these; the rest of the policy is what it was."""
+    known = {"resource-id": STORAGE_ID, "active-slot": "key1", "validity-days": "90"}
+    given = known | {"rotation-policy": policy.format(spelling)}
+    (tmp_path / "given.json").write_text(json.dumps(given, indent=2))
+    run(blocks(sections("When it refuses")["paused"]), tmp_path, az=AZ_OF_TAGS)
+
+    written = (tmp_path / "written").read_text().partition("--tags\n")[2].splitlines()
+    assert tags.read(given).paused
+    assert replace(tags.read(given), paused=False) == tags.read(dict(line.split("=", 1) for line in written))
 
 
 def test_tags_are_quoted() -> None:
     """A shell ends a command at the first semicolon that no quotes are around, and many a tag has one."""
-    examples = [tags for page in PAGES for tags in re.findall(r"--tags +([^\n`]+)", page.read_text())]
+    examples = [given for page in PAGES for given in re.findall(r"--tags +([^\n`]+)", page.read_text())]
     assert examples
-    assert [] == [tags for tags in examples if not re.fullmatch(r'("[^"]+=[^"]*"\s*)+', tags)]
+    assert [] == [given for given in examples if not re.fullmatch(r'("[^"]+=[^"]*"\s*)+', given)]
 
 
 def test_an_operator_has_the_settings_of_the_app(tmp_path: Path) -> None:
     """The line that takes them over, run by a shell; an empty one counts as unset."""
-    (taken,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
-    told = run([taken, "env"], tmp_path, az=AZ_OF_SETTINGS)
+    told = run([take_over(), "take_over", "env"], tmp_path, az=AZ_OF_SETTINGS)
 
     ours = dict(line.split("=", 1) for line in told.splitlines() if line.startswith("ROTATION_"))
     schedule = {"ROTATION_SCHEDULE": "0 */15 * * * *"}
     assert schedule | {"ROTATION_OVERLAP": "P15D", "ROTATION_GRACE": "", "ROTATION_VAULTS": "kv-a,kv-b"} == ours
+
+
+def test_an_operator_does_not_go_on_with_other_settings(tmp_path: Path) -> None:
+    """Where Azure does not tell the settings, what follows `&&` is not run."""
+    told = run([take_over(), "take_over && echo on || echo off"], tmp_path, az="#!/bin/sh\nexit 1\n")
+
+    assert "off\n" == told
+
+
+def test_who_enrols_has_the_settings_that_were_just_deployed(tmp_path: Path) -> None:
+    """The lines of the page, run by a shell: the command line would refuse the new accounts with the old settings."""
+    (tmp_path / "secrets.csv").write_text("secret,resource-id\nkv/b,/new\n")
+    (tmp_path / "deployed").write_text("ROTATION_ACCOUNTS\t/old\n")
+    commands = [
+        command for command in blocks(CHAPTERS["Enrol hundreds"]) if re.search(r"ids\(\)|\$\(ids|enroll", command)
+    ]
+    told = run(
+        [take_over(), "take_over", *commands],
+        tmp_path,
+        az="#!/bin/sh\ncat deployed\n",
+        azd=AZD_OF_SETTINGS,
+        python='#!/bin/sh\necho "$ROTATION_ACCOUNTS $*"\n',
+    )
+
+    assert [
+        "/new,/old -m rotation enroll --manifest secrets.csv --dry-run",
+        "/new,/old -m rotation enroll --manifest secrets.csv",
+    ] == told.splitlines()
+
+
+def test_settings_are_taken_over_after_each_change() -> None:
+    """Wherever a command line may be used next, by somebody whose shell has the settings from before."""
+    deploy = sections("Deploy")["Take a vault or an account out"]
+    lines = "\n".join([deploy, *(text for name, text in CHAPTERS.items() if name not in ("Deploy", "Upgrade"))])
+    changes = [line for line in lines.splitlines() if re.search("azd provision(?! --)", line)]
+
+    assert len(changes) >= 5
+    assert [] == [line for line in changes if "take_over" not in line.partition("azd provision")[2]]
+
+
+def take_over() -> str:
+    """The command that takes over the settings of the app."""
+    (command,) = [command for command in blocks(CHAPTERS["Your own machine"]) if "appsettings list" in command]
+    return command
+
+
+def test_commands_have_no_comments() -> None:
+    """A zsh at which somebody types takes them for arguments."""
+    assert [] == [command for command in blocks(PAGE) if re.search(r"(?m)(?:^|\s)#(?:\s|$)", command)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_query_is_wide_open_in_a_new_shell(page: Path) -> None:
+    """Every name ends with nothing, and what is listed is deleted next."""
+    text = page.read_text()
+    queries = re.findall(r'--query "(.+?)"', "\n".join([*blocks(text), *inline(text)]))
+    assert [] == [query for query in queries if re.search(r"\$(?!\{\w+:\?\})", query)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_are_those_of_the_azure_cli(page: Path) -> None:
+    """What is gone from it is not told."""
+    assert [] == [command for command in GONE if command in page.read_text()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -194,8 +305,8 @@ def test_a_function_key_stands_in_no_address(page: Path) -> None:
 def test_every_variable_is_set_where_it_is_used(page: Path) -> None:
     """Who copies a command is not left with a variable that the page never sets."""
     text = page.read_text()
-    commands = "\n".join([*blocks(text), *re.findall(r"`([^`\n]+)`", text)])
-    set_by = (r"(?:^|&& |export )([A-Za-z_]\w*)=", r"\bread (?:-\w+ )*((?:\w+ ?)+)", r"\bfor (\w+) in\b")
+    commands = "\n".join([*blocks(text), *inline(text)])
+    set_by = (r"(?:^ *|&& |export )([A-Za-z_]\w*)=", r"\bread (?:-\w+ )*((?:\w+ ?)+)", r"\bfor (\w+) in\b")
     known = {names for pattern in set_by for names in re.findall(pattern, commands, re.MULTILINE)}
     assert set() == set(re.findall(r"\$\{?([A-Za-z_]\w*)", commands)) - set(" ".join(known).split())
 

@@ -299,6 +299,14 @@ def test_the_private_network_has_a_name_and_an_endpoint_for_each_service() -> No
     )
 
 
+def test_what_has_its_private_endpoint_elsewhere_is_still_found() -> None:
+    """A zone of one's own hides all other names in it, those of accounts and vaults in other networks too."""
+    network = read("modules/network")
+    assert all(name.strip("'").startswith("privatelink") for name in network.variables["zoneNames"].values())
+    links = network.made("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    assert ["NxDomainRedirect"] == [link["properties"].get("resolutionPolicy") for link in links]
+
+
 def test_no_key_is_in_an_output() -> None:
     """Outputs stand in the history of deployments; only the demo reads keys at all, to put them into its vault."""
     assert {"demo"} == {file.path.stem for file in every() if SENDING.search(file.text)}

@@ -185,7 +185,7 @@ def test_variables_of_the_environment_reach_their_parameter() -> None:
     given = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
     variables = {name: re.split(r"[=}]", entry["value"].removeprefix("${"))[0] for name, entry in given.items()}
     assert len(given) == len({*variables.values()})
-    assert "ROTATION_ACCOUNTS" == variables.pop("allowedAccounts")
+    assert "DEPLOY_ROTATION_ACCOUNTS" == variables.pop("allowedAccounts")
     assert "AZURE_ENV_NAME" == variables.pop("environmentName")
     for name, variable in variables.items():
         assert variable.replace("_", "").lower().endswith(name.lower()), name

@@ -1,0 +1,112 @@
+"""What the workflows do, step by step; their commands are run by a shell, with tools that note what they are told."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.infra.bicep import FILES, INFRA, ROOT
+
+TOOL = """#!/bin/sh
+echo "$(basename "$0") $* $FILE" >> "$LOG"
+case " $* $FILE " in *"$FAILS_ON"*) exit 3 ;; esac
+"""
+"""A tool that notes what it is told, and fails where it meets a word."""
+
+
+def job(workflow: str, name: str) -> Any:
+    """A job of a workflow."""
+    return yaml.safe_load((ROOT / f".github/workflows/{workflow}.yml").read_text())["jobs"][name]
+
+
+def run(script: str, folder: Path, *, fails_on: str = "no such word") -> tuple[int, set[tuple[str, ...]]]:
+    """Run a step as GitHub does with `shell: bash`; tell its exit code and the calls of the tools."""
+    for tool in ("az", "shellcheck", "pwsh"):
+        (folder / tool).write_text(TOOL)
+        (folder / tool).chmod(0o755)
+    log = folder / "log"
+    log.write_text("")
+    done = subprocess.run(  # noqa: S603  a step of our own
+        ("/bin/bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script),
+        cwd=ROOT,
+        env={
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "LOG": str(log),
+            "FAILS_ON": fails_on,
+            "FILE": "",
+        },
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode, {tuple(line.split()) for line in log.read_text().splitlines()}
+
+
+def of(kind: str) -> set[str]:
+    """The hooks of a kind, as seen from the root."""
+    return {str(path.relative_to(ROOT)) for path in (INFRA / "hooks").glob(f"*.{kind}")}
+
+
+def test_a_deployment_signs_in_without_a_secret_then_makes_the_app_then_brings_the_code() -> None:
+    """GitHub gives a token only to who may write one; azd signs in as the Azure CLI only if told so."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+    assert {"contents": "read", "id-token": "write"} == workflow["permissions"]
+    deploy = job("deploy", "deploy")
+    assert "permissions" not in deploy
+    assert "${{ inputs.environment }}" == deploy["environment"]
+    assert [
+        "actions/checkout",
+        "azure/setup-azd",
+        "azure/login",
+        "azd config set auth.useAzCliAuth true",
+        "azd provision --no-prompt",
+        "azd deploy --no-prompt",
+    ] == [step.get("run") or step["uses"].partition("@")[0] for step in deploy["steps"]]
+    (login,) = (step for step in deploy["steps"] if "azure/login" in step.get("uses", ""))
+    assert {
+        "client-id": "${{ vars.AZURE_CLIENT_ID }}",
+        "tenant-id": "${{ vars.AZURE_TENANT_ID }}",
+        "subscription-id": "${{ vars.AZURE_SUBSCRIPTION_ID }}",
+    } == login["with"]
+    assert set() == {key for step in deploy["steps"] for key in step} & {"if", "continue-on-error"}
+
+
+def test_the_compiler_sees_every_template(tmp_path: Path) -> None:
+    """Both phases are built, which takes their modules along, and each file is linted."""
+    build, lint = (step["run"] for step in job("ci", "bicep")["steps"] if step.get("name") in ("Build", "Lint"))
+
+    _, built = run(build, tmp_path)
+    assert {
+        ("az", "bicep", "build", "--file", f"infra/{stem}.bicep", "--stdout") for stem in ("main", "subscriptions")
+    } == built
+    _, linted = run(lint, tmp_path)
+    assert {("az", "bicep", "lint", "--file", str(path.relative_to(ROOT))) for path in FILES} == linted
+
+
+def test_the_hooks_are_checked(tmp_path: Path) -> None:
+    """Those of both shells."""
+    (hooks,) = (step["run"] for step in job("ci", "bicep")["steps"] if step.get("name") == "The hooks")
+    _, called = run(hooks, tmp_path)
+
+    assert ("shellcheck", *sorted(of("sh"))) in called
+    assert of("ps1") == {call[-1] for call in called if call[0] == "pwsh"}
+
+
+@pytest.mark.parametrize(
+    ("step", "broken"),
+    [
+        ("Build", "infra/main.bicep"),
+        ("Build", "infra/subscriptions.bicep"),
+        ("Lint", "infra/main.bicep"),
+        ("Lint", "infra/modules/roles.bicep"),
+        ("The hooks", "infra/hooks/predown.sh"),
+        ("The hooks", "infra/hooks/postdeploy.ps1"),
+    ],
+)
+def test_what_is_broken_fails_its_step(tmp_path: Path, step: str, broken: str) -> None:
+    """Also where it is not the last of a loop."""
+    (script,) = (each["run"] for each in job("ci", "bicep")["steps"] if each.get("name") == step)
+    assert 0 == run(script, tmp_path)[0]
+    assert 3 == run(script, tmp_path, fails_on=broken)[0]
