@@ -276,9 +276,10 @@ def take_over() -> str:
     return command
 
 
-def test_commands_have_no_comments() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_have_no_comments(page: Path) -> None:
     """A zsh at which somebody types takes them for arguments."""
-    assert [] == [command for command in blocks(PAGE) if re.search(r"(?m)(?:^|\s)#(?:\s|$)", command)]
+    assert [] == [command for command in blocks(page.read_text()) if re.search(r"(?m)(?:^|\s)#(?:\s|$)", command)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
