@@ -110,11 +110,12 @@ class Fleet:
         """A fresh survey that was begun after `asked`; work that needs one at about the same time shares it."""
         return await self._listings.since(asked)
 
-    async def members(self, account: AccountId) -> tuple[Group, tuple[str, ...]]:
-        """Who publishes an account, by a listing that is begun from now on, and the vaults that it did not see."""
+    async def members(self, account: AccountId) -> Group:
+        """Who publishes an account, by a listing that is begun from now on; raises why a vault cannot be listed."""
         survey = await self.surveyed_since(self._tools.clock.now())
-        found = next((group for group in survey.groups if group.account == account), Group(account, ()))
-        return found, survey.unseen
+        if survey.problems:
+            raise max(survey.problems.values(), key=lambda problem: problem.exit_code) from None
+        return next((group for group in survey.groups if group.account == account), Group(account, ()))
 
     async def audit(self) -> Found:
         """List every allowed vault once and keep all accounts."""

@@ -47,7 +47,7 @@ def write(work: Work) -> str:
         "compromised": request.compromised,
         "grace": format_duration(request.grace),
         "force": request.force,
-        "suspects": [asdict(suspect) for suspect in request.suspects],
+        "suspects": None if request.suspects is None else [asdict(suspect) for suspect in request.suspects],
     }
     message = {
         "version": VERSION,
@@ -83,7 +83,7 @@ def read(text: str | bytes) -> Work:
             compromised=_may(asked, "compromised", lambda text: Role(_text(text))),
             grace=_need(asked, "grace", lambda text: parse_duration(_text(text))),
             force=_need(asked, "force", _flag),
-            suspects=_may(asked, "suspects", _suspects) or (),
+            suspects=_may(asked, "suspects", _suspects),
         ),
     )
 

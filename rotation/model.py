@@ -274,7 +274,8 @@ class Request:
     compromised: Role | None = None
     grace: timedelta = timedelta(minutes=15)
     force: bool = False
-    suspects: tuple[Suspect, ...] = ()
+    suspects: tuple[Suspect, ...] | None = None
+    """The keys that are meant; None until that is known."""
 
     @property
     def insists(self) -> bool:
@@ -292,7 +293,7 @@ class Request:
 
     def without(self, slot: Slot | None) -> Self:
         """The request once the key in a slot is known to be gone, whatever a listing that lags still says."""
-        return replace(self, suspects=tuple(s for s in self.suspects if s.slot != slot))
+        return replace(self, suspects=tuple(s for s in self.suspects or () if s.slot != slot))
 
 
 class ProbeMode(StrEnum):

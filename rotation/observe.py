@@ -102,9 +102,9 @@ class Observer:
             return False
         return True
 
-    def regroup(self, group: Group, unseen: tuple[str, ...]) -> None:
-        """Learn from a later listing who publishes the account, and which vaults that did not see."""
-        self._group, self._unseen = group, unseen
+    def regroup(self, group: Group) -> None:
+        """Learn from a later listing who publishes the account."""
+        self._group = group
 
     async def observe(self, request: Request) -> Observation:
         """Read the account, both keys and every publication with its value, all at the same time."""

@@ -54,9 +54,15 @@ REGENERATING = frozenset({Action.ROTATE, Action.RETIRE})
 
 
 def with_suspects(facts: Facts) -> Request:
-    """Turn the role that an operator named into the slots it means now, once, at the first observation."""
+    """Turn the role that an operator named into the keys it means now, once, at the first observation that tells.
+
+    While an obstacle, a split or a listing that lags hides which key is which, nothing is settled.
+    """
     request = facts.request
-    if request.compromised is None or request.suspects or not facts.publications:
+    if request.compromised is None or request.suspects is not None or not facts.publications:
+        return request
+    behind = any(p.holds is None and p.accepted is not False for p in facts.publications)
+    if facts.obstacles or behind or _neither_is_idle(facts):
         return request
     suspects = tuple(
         Suspect(slot, facts.keys[slot], role is Role.ACTIVE)
@@ -272,9 +278,7 @@ def mistagged(facts: Facts, now: datetime) -> Verdict | None:
 
 def no_idle_key(facts: Facts, now: datetime) -> Verdict | None:
     """Whoever declares the idle key compromised means one that no application reads; in a split both are read."""
-    request = facts.request
-    published = {p.holds for p in facts.publications}
-    if request.compromised is not Role.IDLE or request.suspects or len(published) == 1:
+    if not _neither_is_idle(facts):
         return None
     return _refuse(
         Reason.SPLIT,
@@ -493,9 +497,15 @@ def _roles(facts: Facts) -> Mapping[Slot, Role]:
     return {slot: Role.ACTIVE if slot in published else Role.IDLE for slot in facts.keys if slot not in staged}
 
 
+def _neither_is_idle(facts: Facts) -> bool:
+    """Whether the idle key was declared compromised, and it is not known which one, while both are published."""
+    request, published = facts.request, {p.holds for p in facts.healthy}
+    return request.compromised is Role.IDLE and request.suspects is None and len(published) > 1
+
+
 def _pending(facts: Facts) -> list[Suspect]:
     """The compromised keys that still work."""
-    return [s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]
+    return [s for s in facts.request.suspects or () if facts.keys.get(s.slot) == s.fingerprint]
 
 
 def _noted(facts: Facts) -> bool:

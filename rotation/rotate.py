@@ -28,8 +28,8 @@ REPAIRS = CHANGES - policy.REGENERATING
 MAX_STEPS = 8
 """A pass takes at most five steps (retag, align, rotate, align, retire); more means that somebody undoes them."""
 
-Members = Callable[[AccountId], Awaitable[tuple[Group, tuple[str, ...]]]]
-"""Lists the vaults: who publishes an account now, and the vaults that could not be listed."""
+Members = Callable[[AccountId], Awaitable[Group]]
+"""Lists the vaults: who publishes an account now; raises a RotationError where one cannot be listed."""
 
 
 async def rotate(  # noqa: PLR0913  # one account, what is asked, and what a listing told
@@ -178,12 +178,12 @@ class _Pass:
         return changed and not self._listed_again
 
     async def _list_again(self, observer: Observer, members: Members) -> None:
-        found, self._unseen = await members(self._group.account)
+        found = await members(self._group.account)
         # Who is missing there may be hidden by a listing that lags: whoever is really gone is missed when it is read.
         secrets = {secret.ref: secret for secret in (*self._group.secrets, *found.secrets)}
         self._group = replace(self._group, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
         self._listed_again = True
-        observer.regroup(self._group, self._unseen)
+        observer.regroup(self._group)
 
     async def _look(self, observer: Observer) -> tuple[Observation, Verdict]:
         seen = await observer.observe(self._request)

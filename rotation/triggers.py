@@ -226,8 +226,11 @@ class Triggers:
         if request.compromised:
             request = await self._in_time(self._identified(order.ref, request, asked))
         reply = await self._while_waited_for(self._rotate(order, request, asked), order.ref, request, asked)
-        if reply.status == HTTPStatus.LOCKED and request.suspects:
-            # Who asks again later may mean another key with the same words.
+        if request.compromised and request.suspects is None:
+            # Which key is meant was not known when it was asked for, and later the same words may mean another one.
+            return reply
+        if reply.status == HTTPStatus.LOCKED and request.compromised:
+            # For the same reason nobody is told to ask again.
             reply = self._handed_over(order.ref, request)
         if reply.status != HTTPStatus.ACCEPTED:
             return reply

@@ -10,7 +10,16 @@ from azure.keyvault.secrets.aio import SecretClient
 
 from rotation.cloud.connection import LONGEST_WAIT, Connection
 from rotation.cloud.translate import translated
-from rotation.errors import ChangedMeanwhile, NeedsOperator, NotFound, SecretDeleted, Throttled, Transient, Unexpected
+from rotation.errors import (
+    ChangedMeanwhile,
+    NeedsOperator,
+    NotFound,
+    RotationError,
+    SecretDeleted,
+    Throttled,
+    Transient,
+    Unexpected,
+)
 from rotation.model import Secret, SecretRef, Sensitive
 from rotation.ports import Draft, Lease
 
@@ -67,17 +76,25 @@ class KeyVault:
         """Attempt a write until it is known to be done.
 
         Before each attempt the lease must hold, and before a further one the secret must be as it was.
+        Where it is given up without knowing, the lease is, too: a vault that lags would mislead who comes next.
         """
-        for wait in _WAITS:
-            lease.ensure()
-            try:
-                return await attempt()
-            except Transient as lost:
-                failure = lost
-            await self._clock.sleep(_pause(failure, wait))
-            if written := await look():
-                return written
-        raise failure
+        in_doubt = False
+        try:
+            for wait in _WAITS:
+                lease.ensure()
+                try:
+                    return await attempt()
+                except Transient as lost:
+                    failure = lost
+                    in_doubt = in_doubt or not isinstance(lost, Throttled)
+                await self._clock.sleep(_pause(failure, wait))
+                if written := await look():
+                    return written
+            raise failure
+        except RotationError:
+            if in_doubt:
+                lease.abandon()
+            raise
 
     async def _set(self, name: str, draft: Draft) -> Secret:
         with translated(f"publish to {self.name}/{name}"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rotation.clock import SystemClock
+from rotation.errors import Staged
 from rotation.replies import Reply
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
@@ -143,6 +144,23 @@ async def test_a_key_that_a_sweep_replaced_first_has_its_grace_too(simulator: Co
     assert 202 == reply.status
     assert leaked == meanwhile != keys(simulator)["key1"]
     assert [("key2", True)] == published(simulator)
+
+
+async def test_an_idle_key_that_is_gone_already_is_no_other_one(simulator: ControlClient) -> None:
+    """S2: a new key waits in its place; once that is published, the idle key is the one that applications had."""
+    refused = simulator.fault(host="blob", status=403, code="AuthenticationFailed")
+    async with app(settings=IMPATIENT) as triggers:
+        with pytest.raises(Staged):
+            await sweep(triggers)
+        reply = await ask(triggers, compromised="idle", request_id="incident-7")
+    simulator.lift(refused)
+    async with app() as triggers:
+        await sweep(triggers)
+        rotated = keys(simulator)
+        await triggers.rotate_account((reply.message or "").encode())
+
+    assert (202, [("key2", True)]) == (reply.status, published(simulator))
+    assert rotated == keys(simulator)
 
 
 @pytest.mark.parametrize("role", ["active", "idle"])

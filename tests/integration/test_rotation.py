@@ -534,6 +534,26 @@ async def test_tags_changed_while_a_key_is_made_are_respected(simulator: Control
     assert (before.version, paused) == (after.version, after.tags)
 
 
+@pytest.mark.parametrize(("status", "exit_code", "vault"), [(403, 3, "kv-one"), (503, 1, "kv-")])
+async def test_a_vault_that_cannot_be_listed_again_is_told_with_who_acts_next(
+    simulator: ControlClient, status: int, exit_code: int, vault: str
+) -> None:
+    """A compromised key is not ended while somebody may have joined on it; what a person has to mend is told first."""
+    estate = one_account("storage", publications=3, created="PT1H", expires="P89D")
+    simulator.reset(estate)
+    simulator.fault(method="GET", host="^kv-one", path="^/secrets/?$", skip=1, status=status)
+    simulator.fault(method="GET", host="^kv-two", path="^/secrets/?$", skip=1, status=503)
+    request = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(0))
+    async with bench(estate) as work:
+        report = await work.rotate(request)
+
+    (outcome,) = report.outcomes
+    assert [Action.ROTATE] == [step.action for step in outcome.steps]
+    assert exit_code == report.exit_code
+    assert f"list the secrets of {vault}" in str(outcome.error)
+    assert 1 == regenerates(simulator)
+
+
 async def test_a_vault_that_cannot_be_listed_holds_every_rotation_up(simulator: ControlClient) -> None:
     """It may publish the idle slot of any account; the report names it and a person has to act."""
     estate = one_account("storage", publications=3)

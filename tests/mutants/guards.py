@@ -138,15 +138,22 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a role becomes slots once",
         "rotation/policy.py",
-        "if request.compromised is None or request.suspects or not facts.publications:",
+        "if request.compromised is None or request.suspects is not None or not facts.publications:",
         "if request.compromised is None or not facts.publications:",
+        RULES,
+    ),
+    Guard(
+        "no key is suspected while a listing that lags may hide it",
+        "rotation/policy.py",
+        "if facts.obstacles or behind or _neither_is_idle(facts):",
+        "if facts.obstacles or _neither_is_idle(facts):",
         RULES,
     ),
     Guard(
         "a suspect whose key has changed is done with",
         "rotation/policy.py",
-        "[s for s in facts.request.suspects if facts.keys.get(s.slot) == s.fingerprint]",
-        "list(facts.request.suspects)",
+        "[s for s in facts.request.suspects or () if facts.keys.get(s.slot) == s.fingerprint]",
+        "list(facts.request.suspects or ())",
         RULES,
     ),
     Guard(
@@ -187,7 +194,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lost lease forbids to publish and to change tags",
         "rotation/cloud/vault.py",
-        "            lease.ensure()\n",
+        "                lease.ensure()\n",
         "",
         f"{ADAPTERS} tests/functions/test_lost_leases.py",
     ),
@@ -374,13 +381,6 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "if verdict.action in policy.REGENERATING and self._outdated(seen):",
         "if False:",
-        ENGINE,
-    ),
-    Guard(
-        "a vault that the later listing did not see forbids to regenerate",
-        "rotation/observe.py",
-        "self._group, self._unseen = group, unseen\n\n    async def observe",
-        "self._group = group\n\n    async def observe",
         ENGINE,
     ),
     Guard(
@@ -617,16 +617,37 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency on a busy account goes on in the queue",
         "rotation/triggers.py",
-        "if reply.status == HTTPStatus.LOCKED and request.suspects:",
+        "if reply.status == HTTPStatus.LOCKED and request.compromised:",
         "if False:",
         INSISTENCE,
     ),
     Guard(
         "a message says which keys are compromised",
         "rotation/messages.py",
-        '            suspects=_may(asked, "suspects", _suspects) or (),\n',
+        '            suspects=_may(asked, "suspects", _suspects),\n',
         "",
         INSISTENCE,
+    ),
+    Guard(
+        "who meant a key that is gone means no other one",
+        "rotation/messages.py",
+        '            suspects=_may(asked, "suspects", _suspects),\n',
+        '            suspects=_may(asked, "suspects", _suspects) or None,\n',
+        INSISTENCE,
+    ),
+    Guard(
+        "who does not know what was written keeps others out",
+        "rotation/cloud/vault.py",
+        "            if in_doubt:\n                lease.abandon()\n",
+        "",
+        ADAPTERS,
+    ),
+    Guard(
+        "a vault that cannot be listed again forbids to end a key",
+        "rotation/fleet.py",
+        "        if survey.problems:\n            raise max",
+        "        if False:\n            raise max",
+        "tests/integration/test_rotation.py",
     ),
     Guard(
         "a staged key is published in the name of the request that had it made",

@@ -69,7 +69,7 @@ def test_only_who_asked_gets_more_than_is_due(facts: Facts) -> None:
     if verdict.reason is Reason.FORCED:
         assert facts.request.force
     if verdict.reason is Reason.COMPROMISED:
-        assert {(s.slot, s.fingerprint) for s in facts.request.suspects} & set(facts.keys.items())
+        assert {(s.slot, s.fingerprint) for s in facts.request.suspects or ()} & set(facts.keys.items())
 
 
 @often
@@ -143,7 +143,7 @@ def test_suspects_are_what_the_keys_are_now(facts: Facts) -> None:
 
     assert policy.with_suspects(replace(facts, request=named)) == named
     if not facts.request.suspects:
-        assert {(s.slot, s.fingerprint) for s in named.suspects} <= set(facts.keys.items())
+        assert {(s.slot, s.fingerprint) for s in named.suspects or ()} <= set(facts.keys.items())
 
 
 @often

@@ -43,6 +43,9 @@ WORKS = {
         ),
         asked=ASKED,
     ),
+    "emergency for a key that is gone": Work(
+        secrets=(REF,), request=Request(Trigger.OPERATOR, "c", compromised=Role.IDLE, suspects=()), asked=ASKED
+    ),
 }
 
 

@@ -289,12 +289,12 @@ def test_s1_a_vault_that_is_out_of_sight_by_then_forbids_to_end_a_key(world: Wor
     emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
     published = world.keys["key1"]
 
-    async def half(_: AccountId) -> tuple[Group, tuple[str, ...]]:
-        return Group(ACCOUNT, ()), ("kv-away",)
+    async def half(_: AccountId) -> Group:
+        raise Forbidden("cannot list the secrets of kv-away")
 
     outcome = asyncio.run(one_pass(group(world), emergency, world.tools(), half))
 
-    assert Reason.VAULT_UNSEEN == (outcome.verdict and outcome.verdict.reason)
+    assert ("forbidden", 3) == (outcome.error and outcome.error.code, outcome.exit_code)
     assert [Action.ROTATE] == [step.action for step in outcome.steps]
     assert published == world.keys["key1"]
 

@@ -298,6 +298,39 @@ async def test_it_gives_up_after_four_attempts(
     assert 4 == puts(simulator) + patches(simulator)
 
 
+@writes
+@pytest.mark.parametrize(
+    ("faults", "error", "abandoned"),
+    [
+        pytest.param([{"cut": True, "when": "after", "times": 1}], Forbidden, 60, id="its answer was lost"),
+        pytest.param([{"status": 503}], Unavailable, 60, id="none was answered"),
+        pytest.param([{"status": 503, "times": 1}, {"status": 403}], Forbidden, 60, id="the second was refused"),
+        pytest.param([{"status": 429}], Throttled, 0, id="none was let through"),
+        pytest.param([{"status": 403}], Forbidden, 0, id="it was refused"),
+    ],
+)
+async def test_who_does_not_know_what_was_written_keeps_others_out(  # noqa: PLR0913, PLR0917  # a row of the table
+    vault: KeyVault,
+    simulator: ControlClient,
+    write: Write,
+    method: str,
+    faults: list[dict[str, Any]],
+    error: type[Exception],
+    abandoned: float,
+) -> None:
+    """S1: what a vault that lags still shows would be taken for the truth, and what was published be regenerated."""
+    old = await vault.publish("some-key", draft(), HELD)
+    lease = InProcessLease()
+    for fault in faults:
+        simulator.fault(method=method, path="^/secrets/some-key", **fault)
+    if error is Forbidden:
+        simulator.fault(method="GET", path="^/secrets/some-key", status=403, skip=len(faults) - 1)
+
+    with pytest.raises(error):
+        await write(vault, old, lease)
+    assert abandoned == lease.left
+
+
 async def test_it_waits_as_long_as_it_is_asked_to(wired: tuple[KeyVault, Hasty], simulator: ControlClient) -> None:
     """Within reason: half a minute is the longest."""
     vault, clock = wired
