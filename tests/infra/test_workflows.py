@@ -1,6 +1,7 @@
 """What the workflows do, step by step; their commands are run by a shell, with tools that note what they are told."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,18 @@ def test_the_hooks_are_checked(tmp_path: Path) -> None:
 
     assert ("shellcheck", *sorted(of("sh"))) in called
     assert of("ps1") == {call[-1] for call in called if call[0] == "pwsh"}
+
+
+def test_what_takes_too_long_for_every_change_is_proven_every_week() -> None:
+    """Each command is one of the Makefile, and none may stop the others."""
+    proof = job("proof", "proof")
+    asked = {target.split()[0] for target in proof["strategy"]["matrix"]["target"]}
+    makefile = (ROOT / "Makefile").read_text()
+
+    assert {"prove-full", "mutants", "mutate", "soak", "audit"} == asked
+    assert asked <= set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+    assert proof["strategy"]["fail-fast"] is False
+    assert "make ${{ matrix.target }}" == proof["steps"][-1]["run"]
 
 
 @pytest.mark.parametrize(
