@@ -141,6 +141,54 @@ async def test_a_leaked_key_ends_although_an_emergency_reached_one_secret_only(s
     assert [] == [row for row in simulator.verdict() if not row["opens"]]
 
 
+async def test_a_leaked_key_is_not_published_again_because_it_was_saved_last(simulator: ControlClient) -> None:
+    """The emergency reached one secret only, and somebody saved another as a new version of what it was."""
+    estate = one_account("storage", 3, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    (leaked,) = published(simulator)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+    async with bench(estate) as work:
+        refused = simulator.fault(method="PUT", path="^/secrets/secret-[12]", status=403)
+        await work.rotate(emergency)
+        simulator.lift(refused)
+        later(work, simulator, timedelta(minutes=1))
+        simulator.change_secret("kv-one", "secret-1", renewed=True)
+        later(work, simulator, timedelta(minutes=2))
+        (aligned,) = (await work.rotate()).outcomes
+        followed = published(simulator)
+        later(work, simulator, timedelta(minutes=18))
+        await work.rotate()
+
+    assert [(Action.ALIGN, "key2")] == [(step.action, step.slot) for step in aligned.steps]
+    assert leaked not in followed
+    assert leaked not in live(simulator)
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
+
+
+async def test_s2_a_key_that_was_forced_during_a_grace_is_not_taken_for_the_leaked_one(
+    simulator: ControlClient,
+) -> None:
+    """It took the leaked one's place and reached one secret only; the other still notes the end of what was there."""
+    estate = one_account("storage", 2, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=timedelta(minutes=15))
+    async with bench(estate) as work:
+        await work.rotate(emergency)
+        later(work, simulator, timedelta(minutes=5))
+        refused = simulator.fault(method="PUT", path="^/secrets/secret-1", status=403)
+        await work.rotate(Request(Trigger.OPERATOR, id="F-1", force=True))
+        simulator.lift(refused)
+        given_out = simulator.account("stone")["slots"]["key1"]["fingerprint"]
+        later(work, simulator, timedelta(minutes=10))
+        await work.rotate()
+        followed = published(simulator)
+        later(work, simulator, timedelta(hours=1))
+        await work.rotate()
+
+    assert {given_out} == followed == published(simulator)
+    assert given_out in live(simulator)
+
+
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:
     """The second attempt would write the tags that were read before the first."""
     estate = one_account("storage")

@@ -159,8 +159,22 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "of two secrets of the same second our own note tells which was written last",
         "rotation/model.py",
-        "(p.secret.created, p.rotated_at, p.ref)",
-        "(p.secret.created, p.ref)",
+        "p.secret.created, p.rotated_at, p.ref)",
+        "p.secret.created, p.ref)",
+        RULES,
+    ),
+    Guard(
+        "a leaked key that was saved last is not published again",
+        "rotation/model.py",
+        "(self._ends_a_leak(p), p.secret.created,",
+        "(p.secret.created,",
+        RULES,
+    ),
+    Guard(
+        "a key that was published in the place of a leaked one is not taken for it",
+        "rotation/model.py",
+        " and not any(at and at > p.rotated_at for at in there)",
+        "",
         RULES,
     ),
     Guard(

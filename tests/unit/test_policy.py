@@ -111,6 +111,11 @@ def promised(age: timedelta) -> datetime:
     return NOW - age + PROMISE
 
 
+def ending(slot: Slot | None, trigger: Trigger = Trigger.EMERGENCY, at: datetime | None = NOW + HOUR) -> State:
+    """Make what a rotation ten minutes ago has noted of the end of a slot's key."""
+    return rotated(10 * MINUTE, trigger, retire_at=at, retire_slot=slot)
+
+
 TOO_LONG = {"owner": "x" * 257}
 MANY = {f"cost-centre-{number}": "4711" for number in range(12)}
 HUGE = Sensitive("x" * 24_801)
@@ -322,6 +327,60 @@ CASES: dict[str, Case] = {
         OLD,
         BOTH,
     ),
+    "whoever notes the end of a leaked key is followed, although the leaked one was saved since": Case(
+        pair(publication(age=MINUTE), publication(STRING, OLD, age=DAY, state=ending(FIRST))),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+        (f"{STRING} has key2",),
+    ),
+    "who joined that one since, without the note, changes nothing": Case(
+        facts(
+            publication(age=MINUTE),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+            publication(OTHER, OLD, age=5 * MINUTE, state=rotated(5 * MINUTE)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    "a key that we published where a leaked one was, after its end was noted, is not the leaked one": Case(
+        pair(
+            publication(age=MINUTE, state=rotated(10 * MINUTE - SECOND)),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        FIRST,
+        (STRING,),
+    ),
+    "one that we published there no later is": Case(
+        pair(
+            publication(age=MINUTE, state=rotated(10 * MINUTE)),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    **{
+        f"of two secrets the later one is followed where {why}": Case(
+            pair(publication(age=MINUTE), publication(STRING, OLD, age=DAY, state=state)),
+            Action.ALIGN,
+            Reason.SPLIT,
+            FIRST,
+            (STRING,),
+        )
+        for why, state in {
+            "the key whose end is noted did not leak": ending(FIRST, Trigger.OPERATOR),
+            "the leaked key has ended": ending(FIRST, at=None),
+            "the end of the noting one's own key is noted": ending(OLD),
+            "nobody knows whose end is noted": ending(None),
+        }.items()
+    },
     "an idle key declared compromised is not looked for where both keys are published": refuse(
         pair(publication(), publication(STRING, OLD), request=Request(compromised=Role.IDLE)),
         Reason.SPLIT,
