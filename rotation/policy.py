@@ -83,12 +83,13 @@ def grace(facts: Facts) -> timedelta | None:
 def staged_slot(facts: Facts, publication: Publication) -> Slot | None:
     """The slot of the key that waits to be accepted, as noted with a publication.
 
-    A secret that was away while another one was published carries a note of a key that waits no more.
+    A secret that was away while another one was published carries a note of a key that waits no more, and so does
+    one in which somebody else has published it.
     """
     noted, states = publication.terms.state, [p.terms.state for p in facts.publications]
     since = noted.staged_at
     overtaken = any(s.staged_slot is None and since and s.rotated_at and since < s.rotated_at for s in states)
-    return None if overtaken else noted.staged_slot
+    return None if overtaken or noted.staged_slot == publication.holds else noted.staged_slot
 
 
 def retirement(facts: Facts, now: datetime) -> datetime | None:

@@ -1,15 +1,21 @@
 """Stories over days, in which secrets come, go and are edited while keys rotate."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 
+import pytest
+
 from rotation.enroll import enroll
-from rotation.model import Action, Reason, Request, Role, SecretRef, Trigger
+from rotation.formats import rekey
+from rotation.model import Action, Reason, Request, Role, SecretRef, Sensitive, Trigger
+from rotation.ports import Draft
 from simulator.client import ControlClient
-from tests.integration.engine import Bench, bench
+from tests.integration.engine import MINE, Bench, bench
 from tests.integration.estates import one_account, publication
 
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 
 
 def later(work: Bench, simulator: ControlClient, since: timedelta) -> None:
@@ -32,6 +38,17 @@ def published(simulator: ControlClient) -> set[str]:
 def live(simulator: ControlClient) -> set[str]:
     """The fingerprints of the keys that work."""
     return {key["fingerprint"] for key in simulator.account("stone")["slots"].values()}
+
+
+async def put_by_hand(work: Bench, slot: str, tags: Mapping[str, str]) -> None:
+    """Let somebody save the key of a slot in the first secret, with these tags changed."""
+    vault, group = work.tools.vaults["kv-one"], (await work.survey()).groups[0]
+    keys = await work.tools.providers.for_type(group.account.resource_type).list_keys(group.account)
+    found = await vault.read("secret-0")
+    value = rekey(found.value or Sensitive(""), keys[slot])
+    draft = Draft(value, {**found.tags, **tags}, found.expires or work.clock.now(), found.content_type, found)
+    async with work.tools.leases.hold(group.account) as lease:
+        await vault.publish("secret-0", draft, lease)
 
 
 async def test_a_secret_that_was_away_does_not_bring_a_leaked_key_back(simulator: ControlClient) -> None:
@@ -187,6 +204,38 @@ async def test_s2_a_key_that_was_forced_during_a_grace_is_not_taken_for_the_leak
 
     assert {given_out} == followed == published(simulator)
     assert given_out in live(simulator)
+
+
+@pytest.mark.parametrize(
+    ("passed", "request_", "ended"),
+    [
+        pytest.param(5 * MINUTE, Request(Trigger.OPERATOR, "INC-2", compromised=Role.ACTIVE), True, id="it leaks"),
+        pytest.param(61 * DAY, MINE, False, id="s2: it is due"),
+    ],
+)
+async def test_a_staged_key_that_somebody_published_is_a_key_like_any_other(
+    simulator: ControlClient,
+    passed: timedelta,
+    request_: Request,
+    ended: bool,  # noqa: FBT001  # a table
+) -> None:
+    """The note of it, with the grace of the key before it, is left in the tags."""
+    estate = one_account("storage", created="P5D", expires="P85D")
+    simulator.reset(estate)
+    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT0S") as work:
+        refusing = simulator.fault(host="blob", status=403, code="AuthenticationFailed")
+        await work.rotate(Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE))
+        simulator.lift(refusing)
+        await put_by_hand(work, "key2", {"active-slot": "key2"})
+        (staged,) = published(simulator)
+        later(work, simulator, passed)
+        await work.rotate(request_)
+        replaced = staged not in published(simulator)
+        later(work, simulator, passed + 20 * MINUTE)
+        await work.rotate()
+
+    assert replaced
+    assert ended is (staged not in live(simulator))
 
 
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:

@@ -171,6 +171,13 @@ GUARDS: tuple[Guard, ...] = (
         RULES,
     ),
     Guard(
+        "a published key is staged no more",
+        "rotation/policy.py",
+        "overtaken or noted.staged_slot == publication.holds else",
+        "overtaken else",
+        f"{RULES} {LONG}",
+    ),
+    Guard(
         "a key that was published in the place of a leaked one is not taken for it",
         "rotation/model.py",
         " and not any(at and at > p.rotated_at for at in there)",

@@ -1031,6 +1031,13 @@ def test_a_staged_key_is_no_suspect() -> None:
     assert suspects(waiting, Role.IDLE) == set()
 
 
+def test_a_key_that_a_note_calls_staged_is_a_suspect_once_it_is_published() -> None:
+    """Somebody else published it, and left the note."""
+    published_by_hand = facts(publication(state=State(staged_slot=FIRST, staged_at=NOW - HOUR)))
+
+    assert suspects(published_by_hand, Role.BOTH) == {(FIRST, True), (OLD, False)}
+
+
 @pytest.mark.parametrize(
     ("given", "roles"),
     [
@@ -1135,6 +1142,11 @@ def test_nobody_is_suspected_of_what_cannot_be_seen(given: Facts) -> None:
             ),
             None,
             id="not after the grace of a staged key that was overtaken",
+        ),
+        pytest.param(
+            facts(publication(state=State(staged_slot=FIRST, staged_at=NOW - HOUR, staged_grace=MINUTE))),
+            None,
+            id="not after the grace of a staged key that somebody else published",
         ),
     ],
 )
