@@ -218,8 +218,10 @@ class Hands:
                 # Somebody else published the staged key, so the request that made it was not carried out to its end.
                 state = replace(state.unstaged(), id=None)
             if state.retire_slot == member.holds:
-                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds.
-                state = replace(state, retire_at=None, retire_slot=None)
+                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds;
+                # nor was the request carried out to its end where that had not come.
+                undone = state.retire_at is not None
+                state = replace(state, retire_at=None, retire_slot=None, id=None if undone else state.id)
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

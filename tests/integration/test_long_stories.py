@@ -238,6 +238,38 @@ async def test_a_staged_key_that_somebody_published_is_a_key_like_any_other(
     assert ended is (staged not in live(simulator))
 
 
+@pytest.mark.parametrize(
+    ("passed", "repeated", "kept"),
+    [
+        pytest.param(5 * MINUTE, Reason.RETIRING, set(), id="before it has ended"),
+        pytest.param(20 * MINUTE, Reason.ALREADY_DONE, {"key1"}, id="a new one, after it has ended"),
+    ],
+)
+async def test_an_emergency_is_undone_by_who_puts_the_leaked_key_back(
+    simulator: ControlClient, passed: timedelta, repeated: Reason, kept: set[str]
+) -> None:
+    """Who asks for it again, by the same id, gets it; a key that was made when the leaked one ended is another one."""
+    estate = one_account("storage", created="P5D", expires="P85D")
+    simulator.reset(estate)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=15 * MINUTE)
+    async with bench(estate) as work:
+        await work.rotate(emergency)
+        later(work, simulator, passed)
+        await work.rotate()
+        await put_by_hand(work, "key1", {})
+        (put_back,) = published(simulator)
+        later(work, simulator, passed + MINUTE)
+        (retagged,) = (await work.rotate()).outcomes
+        (again,) = (await work.rotate(emergency)).outcomes
+        later(work, simulator, passed + 20 * MINUTE)
+        await work.rotate()
+
+    assert [Action.RETAG] == [step.action for step in retagged.steps]
+    assert repeated == (again.verdict and again.verdict.reason)
+    assert kept == {slot for slot, key in simulator.account("stone")["slots"].items() if key["fingerprint"] == put_back}
+    assert [] == [row for row in simulator.verdict() if not row["opens"]]
+
+
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:
     """The second attempt would write the tags that were read before the first."""
     estate = one_account("storage")

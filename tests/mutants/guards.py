@@ -320,6 +320,20 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
+        "an emergency is not done where the leaked key was put back",
+        "rotation/act.py",
+        "id=None if undone else state.id",
+        "id=state.id",
+        LONG,
+    ),
+    Guard(
+        "an emergency is done where another key was put back than the one that leaked",
+        "rotation/act.py",
+        "id=None if undone else state.id",
+        "id=None",
+        LONG,
+    ),
+    Guard(
         "the rest of a value survives a new key",
         "rotation/act.py",
         "if current.value is not None and recognise(current.value).format is member.terms.format:",
