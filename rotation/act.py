@@ -172,16 +172,22 @@ class Hands:
             raise NotYetTrue(
                 f"{self._name}: the service lists a key of {slot} that it does not accept; the next pass asks"
             )
-        now = self._tools.clock.now()
+        now, waiting = self._tools.clock.now(), policy.waiting(self._facts)
 
         def healed(member: Publication, terms: Terms) -> Terms:
             # A request that had put another slot's key here is undone; the key whose end was noted is gone.
             noted = member.terms.state if member.terms.active == slot else State()
-            if policy.staged_slot(self._facts, member) is None:
-                noted = noted.unstaged()
             if policy.outlived(self._facts, member):
                 noted = replace(noted, retire_at=None, retire_slot=None)
-            return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
+            state = replace(
+                noted,
+                rotated_at=now,
+                id=waiting.id or noted.id,
+                staged_slot=waiting.staged_slot,
+                staged_at=waiting.staged_at,
+                staged_grace=None,
+            )
+            return replace(terms, active=slot, state=state)
 
         self._step = _step(verdict, slot, key)
         await self._publish(lost, key, healed)

@@ -92,6 +92,15 @@ def staged_slot(facts: Facts, publication: Publication) -> Slot | None:
     return None if overtaken or noted.staged_slot == publication.holds else noted.staged_slot
 
 
+def waiting(facts: Facts) -> State:
+    """The note of a key that waits to be accepted, on whichever publication; an empty one where none waits.
+
+    Who is written meanwhile takes it over: without it, that key would seem to have been overtaken.
+    """
+    noted = (p.terms.state for p in facts.publications if staged_slot(facts, p) == facts.idle)
+    return next(noted, State())
+
+
 def retirement(facts: Facts, now: datetime) -> datetime | None:
     """When the key that is published now is to stop working, if a new one is published at `now`."""
     if (urgent := grace(facts)) is not None:
@@ -300,10 +309,10 @@ def split(facts: Facts, now: datetime) -> Verdict | None:
 
 def staged(facts: Facts, now: datetime) -> Verdict | None:
     """A key was regenerated earlier and could not be published yet; another one would have to wait anew."""
-    waiting = [p for p in facts.publications if staged_slot(facts, p) == facts.idle]
-    if not waiting or any(s.slot == facts.idle for s in _pending(facts)):
+    noted = waiting(facts)
+    if noted.staged_slot is None or any(s.slot == facts.idle for s in _pending(facts)):
         return None
-    since = waiting[0].terms.state.staged_at
+    since = noted.staged_at
     return _write(
         Action.PUBLISH,
         Reason.STAGED,

@@ -8,7 +8,7 @@ import pytest
 
 from rotation.enroll import enroll
 from rotation.formats import rekey
-from rotation.model import Action, Reason, Request, Role, SecretRef, Sensitive, Trigger
+from rotation.model import Action, Reason, Request, Role, SecretRef, Sensitive, Slot, Trigger
 from rotation.ports import Draft
 from simulator.client import ControlClient
 from tests.integration.engine import MINE, Bench, bench
@@ -40,14 +40,20 @@ def live(simulator: ControlClient) -> set[str]:
     return {key["fingerprint"] for key in simulator.account("stone")["slots"].values()}
 
 
-async def put_by_hand(work: Bench, slot: str, tags: Mapping[str, str]) -> None:
-    """Let somebody save the key of a slot in the first secret, with these tags changed."""
-    vault, group = work.tools.vaults["kv-one"], (await work.survey()).groups[0]
-    keys = await work.tools.providers.for_type(group.account.resource_type).list_keys(group.account)
+async def keys(work: Bench) -> Mapping[Slot, Sensitive]:
+    """The account's keys."""
+    account = (await work.survey()).groups[0].account
+    return await work.tools.providers.for_type(account.resource_type).list_keys(account)
+
+
+async def put_by_hand(work: Bench, key: Sensitive, **tags: str) -> None:
+    """Let somebody save a key in the first secret, and change some of its tags; `_` stands for `-` in their names."""
+    vault, account = work.tools.vaults["kv-one"], (await work.survey()).groups[0].account
     found = await vault.read("secret-0")
-    value = rekey(found.value or Sensitive(""), keys[slot])
-    draft = Draft(value, {**found.tags, **tags}, found.expires or work.clock.now(), found.content_type, found)
-    async with work.tools.leases.hold(group.account) as lease:
+    value = rekey(found.value or Sensitive(""), key)
+    changed = {**found.tags, **{name.replace("_", "-"): text for name, text in tags.items()}}
+    draft = Draft(value, changed, found.expires or work.clock.now(), found.content_type, found)
+    async with work.tools.leases.hold(account) as lease:
         await vault.publish("secret-0", draft, lease)
 
 
@@ -226,7 +232,7 @@ async def test_a_staged_key_that_somebody_published_is_a_key_like_any_other(
         refusing = simulator.fault(host="blob", status=403, code="AuthenticationFailed")
         await work.rotate(Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE))
         simulator.lift(refusing)
-        await put_by_hand(work, "key2", {"active-slot": "key2"})
+        await put_by_hand(work, (await keys(work))["key2"], active_slot="key2")
         (staged,) = published(simulator)
         later(work, simulator, passed)
         await work.rotate(request_)
@@ -256,7 +262,7 @@ async def test_an_emergency_is_undone_by_who_puts_the_leaked_key_back(
         await work.rotate(emergency)
         later(work, simulator, passed)
         await work.rotate()
-        await put_by_hand(work, "key1", {})
+        await put_by_hand(work, (await keys(work))["key1"])
         (put_back,) = published(simulator)
         later(work, simulator, passed + MINUTE)
         (retagged,) = (await work.rotate()).outcomes
@@ -268,6 +274,32 @@ async def test_an_emergency_is_undone_by_who_puts_the_leaked_key_back(
     assert repeated == (again.verdict and again.verdict.reason)
     assert kept == {slot for slot, key in simulator.account("stone")["slots"].items() if key["fingerprint"] == put_back}
     assert [] == [row for row in simulator.verdict() if not row["opens"]]
+
+
+async def test_a_key_that_waits_is_not_overtaken_by_a_repair(simulator: ControlClient) -> None:
+    """The note of it reached one secret only, which is gone later; a wrong value in the other one is mended."""
+    estate = one_account("storage", 2, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    (leaked,) = published(simulator)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=15 * MINUTE)
+    async with bench(estate, ROTATION_PROBE_TIMEOUT="PT0S") as work:
+        dead = (await keys(work))["key2"]
+        refusing = simulator.fault(host="blob", status=403, code="AuthenticationFailed")
+        unnoted = simulator.fault(method="PATCH", path="^/secrets/secret-0", status=403)
+        await work.rotate(emergency)
+        simulator.lift(refusing)
+        simulator.lift(unnoted)
+        await put_by_hand(work, dead)
+        later(work, simulator, 15 * MINUTE)
+        (mended,) = (await work.rotate()).outcomes
+        simulator.change_secret("kv-one", "secret-1", deleted=True)
+        (repeated,) = (await work.rotate(emergency)).outcomes
+        later(work, simulator, 31 * MINUTE)
+        await work.rotate()
+
+    assert [(Action.REPUBLISH, "key1"), (Action.PUBLISH, "key2")] == [(step.action, step.slot) for step in mended.steps]
+    assert Reason.ALREADY_DONE == (repeated.verdict and repeated.verdict.reason)
+    assert leaked not in live(simulator)
 
 
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:

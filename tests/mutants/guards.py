@@ -334,6 +334,20 @@ GUARDS: tuple[Guard, ...] = (
         LONG,
     ),
     Guard(
+        "a repair does not overtake a key that waits",
+        "rotation/act.py",
+        "staged_slot=waiting.staged_slot,",
+        "staged_slot=noted.staged_slot,",
+        LONG,
+    ),
+    Guard(
+        "a repair knows the request that had the waiting key made",
+        "rotation/act.py",
+        "id=waiting.id or noted.id,",
+        "id=noted.id,",
+        LONG,
+    ),
+    Guard(
         "the rest of a value survives a new key",
         "rotation/act.py",
         "if current.value is not None and recognise(current.value).format is member.terms.format:",
