@@ -132,9 +132,8 @@ def promised_until(facts: Facts) -> datetime:
     A key that was never given out is promised to nobody.
     """
     published = max(p.secret.created for p in facts.publications)
-    states = (p.terms.state for p in facts.publications)
     # One that has joined since, or was aligned, may have given the key out again.
-    retired = all(s.retire_slot == facts.idle and s.retire_at is None for s in states)
+    retired = all(_retired(facts, p) for p in facts.publications)
     return published if retired else published + facts.limits.overlap + SKEW
 
 
@@ -553,6 +552,16 @@ def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
         return None
     behind = max(p.secret.created - p.rotated_at, timedelta(0))
     return at + min(behind, SKEW) if p.rotated_at < at else at
+
+
+def _retired(facts: Facts, p: Publication) -> bool:
+    """Whether a publication has it noted that the idle key was retired, and nobody else has written it since.
+
+    Who writes it by hand may have given that key out again.
+    """
+    noted = p.terms.state
+    ours = noted.rotated_at is not None and p.secret.created <= noted.rotated_at + SKEW
+    return ours and noted.retire_slot == facts.idle and noted.retire_at is None
 
 
 def _retires(facts: Facts) -> str:

@@ -302,6 +302,28 @@ async def test_a_key_that_waits_is_not_overtaken_by_a_repair(simulator: ControlC
     assert leaked not in live(simulator)
 
 
+async def test_s2_a_retired_key_that_was_published_by_hand_has_the_whole_overlap(simulator: ControlClient) -> None:
+    """There and back with the right tags, so that nothing is corrected and the note of the retirement stays."""
+    estate = one_account("storage")
+    estate["vaults"][0]["secrets"][0]["tags"]["rotation-policy"] = "retire-after=P2D"
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        await work.rotate()
+        later(work, simulator, 3 * DAY)
+        await work.rotate()
+        for slot, passed in (("key1", 59.8 * DAY), ("key2", 59.9 * DAY)):
+            later(work, simulator, passed)
+            await put_by_hand(work, (await keys(work))[slot], active_slot=slot)
+        before = regenerated(simulator)
+        later(work, simulator, 61 * DAY)
+        await work.rotate()
+        promised = regenerated(simulator)
+        later(work, simulator, 62 * DAY)
+        await work.rotate()
+
+    assert (before, before + 1) == (promised, regenerated(simulator))
+
+
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:
     """The second attempt would write the tags that were read before the first."""
     estate = one_account("storage")

@@ -87,6 +87,13 @@ GUARDS: tuple[Guard, ...] = (
         RULES,
     ),
     Guard(
+        "a retired key that somebody may have given out again is promised",
+        "rotation/policy.py",
+        "return ours and noted.retire_slot",
+        "return noted.retire_slot",
+        f"{RULES} {LONG}",
+    ),
+    Guard(
         "a near-expiry event counts from half the life on",
         "rotation/policy.py",
         ">= near.terms.validity / 2",

@@ -682,10 +682,25 @@ CASES: dict[str, Case] = {
         pair(publication(age=DUE_AGE), publication(STRING, age=HOUR)), Reason.OVERLAP, until=promised(HOUR)
     ),
     "a slot that was retired holds a key that was promised to nobody": rotate(
-        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=OLD))), Reason.DUE
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR + policy.SKEW, retire_slot=OLD))), Reason.DUE
+    ),
+    "a version that is younger than our note is somebody's who may have given a retired key out again": leave(
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR + policy.SKEW + SECOND, retire_slot=OLD))),
+        Reason.OVERLAP,
+        until=promised(HOUR),
+    ),
+    "so is a version that we have not dated": leave(
+        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=OLD))), Reason.OVERLAP, until=promised(HOUR)
+    ),
+    "one such version of two is enough": leave(
+        pair(
+            publication(age=HOUR, expires=NOW, state=rotated(HOUR, retire_slot=OLD)),
+            publication(STRING, age=HOUR, state=rotated(DAY, retire_slot=OLD)),
+        ),
+        Reason.OVERLAP,
     ),
     "the promise of one slot does not end with the retirement of the other": leave(
-        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=FIRST))), Reason.OVERLAP
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR, retire_slot=FIRST))), Reason.OVERLAP
     ),
     "an event does not shorten the overlap": leave(
         facts(publication(age=HOUR, expires=NOW), request=event()), Reason.OVERLAP
