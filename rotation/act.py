@@ -228,6 +228,8 @@ class Hands:
                 # nor was the request carried out to its end where that had not come.
                 undone = state.retire_at is not None
                 state = replace(state, retire_at=None, retire_slot=None, id=None if undone else state.id)
+            if policy.ended(self._facts, member):
+                state = replace(state, retire_at=None, retire_slot=self._facts.idle)
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

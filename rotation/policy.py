@@ -116,6 +116,12 @@ def outlived(facts: Facts, publication: Publication) -> bool:
     return since is not None and any(time and since < time for time in times)
 
 
+def ended(facts: Facts, publication: Publication) -> bool:
+    """Whether the key whose end a publication notes was retired, by the note of one that was written no earlier."""
+    done = [p.rotated_at for p in facts.publications if _retired(facts, p)]
+    return _mark(facts, publication) is not None and any(publication.rotated_at <= at for at in done)
+
+
 def foremost(facts: Facts) -> Publication:
     """The publication whose notes the others take over: the latest, but before it those that end a compromised key.
 
@@ -350,6 +356,20 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 # 9 to 12: what regenerates a key
 
 
+def retired_already(facts: Facts, now: datetime) -> Verdict | None:
+    """A secret that was away, or was not reached, notes the end of a key that has ended; its successor is another."""
+    late = [p for p in facts.publications if ended(facts, p)]
+    if not late:
+        return None
+    return _write(
+        Action.RETAG,
+        Reason.RETIRE_DUE,
+        f"{_refs(late)}: the previous key, in {facts.idle}, was retired, which is to be noted here too",
+        None,
+        late,
+    )
+
+
 def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     """The previous key was promised to stop working, and the time has come."""
     at = retires_at(facts)
@@ -481,6 +501,7 @@ RULES: tuple[Rule, ...] = (
     no_idle_key,  # 6: is there the idle key that was declared compromised?
     split,  # 6: do publications disagree?
     staged,  # 7: does a new key wait to be published?
+    retired_already,  # 9: is the end noted of a key that has ended?
     retirement_due,  # 9: is the previous key to stop working now, whoever asks for what?
     superseded,  # 8: does the event speak of an old version?
     already_done,  # 8: was this very request carried out?

@@ -324,6 +324,51 @@ async def test_s2_a_retired_key_that_was_published_by_hand_has_the_whole_overlap
     assert (before, before + 1) == (promised, regenerated(simulator))
 
 
+async def test_s2_a_secret_that_was_away_does_not_end_what_was_given_out_since(simulator: ControlClient) -> None:
+    """It was deleted during the grace and notes the end of the leaked key; the slot has another one by now."""
+    estate = one_account("storage", 2, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    emergency = Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=15 * MINUTE)
+    async with bench(estate) as work:
+        await work.rotate(emergency)
+        simulator.change_secret("kv-one", "secret-1", deleted=True)
+        later(work, simulator, 20 * MINUTE)
+        await work.rotate()
+        later(work, simulator, 3 * DAY)
+        mine = publication("storage", "mine", "key", slot="key1", created="PT0S", expires=None)
+        simulator.add_secret("kv-one", **mine)
+        simulator.change_secret("kv-one", "mine", tags=dict.fromkeys(mine["tags"]))
+        survey = await work.survey()
+        await enroll(SecretRef("kv-one", "mine"), survey.groups[0].account, work.tools, survey)
+        promised = live(simulator)
+        simulator.change_secret("kv-one", "secret-1", deleted=False)
+        later(work, simulator, 3 * DAY + 60 * MINUTE)
+        (outcome,) = (await work.rotate()).outcomes
+
+    assert [(Action.RETAG, Reason.RETIRE_DUE)] == [(step.action, step.reason) for step in outcome.steps]
+    assert Reason.OVERLAP == (outcome.verdict and outcome.verdict.reason)
+    assert promised == live(simulator)
+
+
+async def test_a_key_is_retired_once_although_not_every_secret_could_be_told(simulator: ControlClient) -> None:
+    """The next pass notes it on the rest."""
+    estate = one_account("storage", 3, created="P5D", expires="P85D")
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        await work.rotate(Request(Trigger.OPERATOR, id="INC-1", compromised=Role.ACTIVE, grace=15 * MINUTE))
+        later(work, simulator, 20 * MINUTE)
+        refused = simulator.fault(method="PATCH", path="^/secrets/secret-[12]", status=403)
+        await work.rotate()
+        simulator.lift(refused)
+        before = live(simulator)
+        steps = [step for _ in range(2) for outcome in (await work.rotate()).outcomes for step in outcome.steps]
+
+    assert [(Action.RETAG, ["secret-1", "secret-2"])] == [
+        (step.action, [ref.name for ref in step.secrets]) for step in steps
+    ]
+    assert before == live(simulator)
+
+
 async def test_s3_what_somebody_tags_between_two_attempts_stays(simulator: ControlClient) -> None:
     """The second attempt would write the tags that were read before the first."""
     estate = one_account("storage")

@@ -94,6 +94,13 @@ GUARDS: tuple[Guard, ...] = (
         f"{RULES} {LONG}",
     ),
     Guard(
+        "who was written before a mark does not know whether its key has ended",
+        "rotation/policy.py",
+        "any(publication.rotated_at <= at for at in done)",
+        "bool(done)",
+        RULES,
+    ),
+    Guard(
         "a near-expiry event counts from half the life on",
         "rotation/policy.py",
         ">= near.terms.validity / 2",
@@ -352,6 +359,13 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/act.py",
         "id=waiting.id or noted.id,",
         "id=noted.id,",
+        LONG,
+    ),
+    Guard(
+        "a mark whose key has ended is cleared",
+        "rotation/act.py",
+        "if policy.ended(self._facts, member):",
+        "if False:",
         LONG,
     ),
     Guard(

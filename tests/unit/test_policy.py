@@ -566,6 +566,40 @@ CASES: dict[str, Case] = {
         Reason.OVERLAP,
         until=promised(HOUR),
     ),
+    **{
+        f"a mark whose key was retired is cleared, and nothing ended again, {when}": Case(
+            pair(
+                publication(state=rotated(ago, retire_slot=OLD)),
+                publication(STRING, state=rotated(AGE, retire_at=at, retire_slot=OLD)),
+            ),
+            Action.RETAG,
+            Reason.RETIRE_DUE,
+            None,
+            (STRING,),
+            (f"{STRING}: the previous key, in key2, was retired",),
+        )
+        for when, ago, at in (
+            ("where both were written at once", AGE, NOW),
+            ("where who noted it was written later", AGE - SECOND, NOW),
+            ("before its time too", AGE, NOW + HOUR),
+        )
+    },
+    "who was written before a mark does not know whether its key was retired": retire(
+        pair(
+            publication(state=rotated(AGE + SECOND, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
+        Reason.RETIRE_DUE,
+        targets=(STRING,),
+    ),
+    "nor does who was saved by somebody else since": retire(
+        pair(
+            publication(age=AGE - HOUR, state=rotated(AGE, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
+        Reason.RETIRE_DUE,
+        targets=(STRING,),
+    ),
     "only the secrets whose mark is meant for the idle slot are told": retire(
         pair(
             publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
@@ -907,6 +941,14 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.superseded,
         policy.already_done,
         facts(publication(number=2, state=State(id="INC-42")), request=replace(event(), id="INC-42")),
+    ),
+    "a retirement that was carried out before one that is due": (
+        policy.retired_already,
+        policy.retirement_due,
+        pair(
+            publication(state=rotated(AGE, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
     ),
     "a retirement before a repeated request": (
         policy.retirement_due,
