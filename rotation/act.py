@@ -172,16 +172,22 @@ class Hands:
             raise NotYetTrue(
                 f"{self._name}: the service lists a key of {slot} that it does not accept; the next pass asks"
             )
-        now = self._tools.clock.now()
+        now, waiting = self._tools.clock.now(), policy.waiting(self._facts)
 
         def healed(member: Publication, terms: Terms) -> Terms:
             # A request that had put another slot's key here is undone; the key whose end was noted is gone.
             noted = member.terms.state if member.terms.active == slot else State()
-            if policy.staged_slot(self._facts, member) is None:
-                noted = noted.unstaged()
             if policy.outlived(self._facts, member):
                 noted = replace(noted, retire_at=None, retire_slot=None)
-            return replace(terms, active=slot, state=replace(noted, rotated_at=now, staged_grace=None))
+            state = replace(
+                noted,
+                rotated_at=now,
+                id=waiting.id or noted.id,
+                staged_slot=waiting.staged_slot,
+                staged_at=waiting.staged_at,
+                staged_grace=None,
+            )
+            return replace(terms, active=slot, state=state)
 
         self._step = _step(verdict, slot, key)
         await self._publish(lost, key, healed)
@@ -218,8 +224,12 @@ class Hands:
                 # Somebody else published the staged key, so the request that made it was not carried out to its end.
                 state = replace(state.unstaged(), id=None)
             if state.retire_slot == member.holds:
-                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds.
-                state = replace(state, retire_at=None, retire_slot=None)
+                # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds;
+                # nor was the request carried out to its end where that had not come.
+                undone = state.retire_at is not None
+                state = replace(state, retire_at=None, retire_slot=None, id=None if undone else state.id)
+            if policy.ended(self._facts, member):
+                state = replace(state, retire_at=None, retire_slot=self._facts.idle)
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

@@ -211,7 +211,7 @@ def _waiting(facts: Facts) -> State:
 
     Who joined without the first would seem to have overtaken it; who is left alone later must know of the second.
     """
-    noted = next((p.terms.state for p in facts.publications if policy.staged_slot(facts, p)), State())
+    noted = policy.waiting(facts) if facts.publications else State()
     state = State(staged_slot=noted.staged_slot, staged_at=noted.staged_at, staged_grace=noted.staged_grace)
     ahead = policy.foremost(facts) if facts.publications else None
     retire_at = policy.emergency_mark(facts, ahead) if ahead else None

@@ -423,8 +423,20 @@ class Facts:
 
     @cached_property
     def latest(self) -> Publication:
-        """The publication written last among the healthy ones, or among all where none is."""
-        return max(self.healthy or self.publications, key=lambda p: (p.secret.created, p.rotated_at, p.ref))
+        """The publication written last among the healthy ones, or among all where none is.
+
+        One that notes the end of a leaked key comes before those that may still publish it, whenever they were saved.
+        """
+        written = self.healthy or self.publications
+        return max(written, key=lambda p: (self._ends_a_leak(p), p.secret.created, p.rotated_at, p.ref))
+
+    def _ends_a_leak(self, p: Publication) -> bool:
+        """Whether the other slot's key is to end because it leaked, and we have published none from there since."""
+        noted = p.terms.state
+        if noted.trigger is not Trigger.EMERGENCY or noted.retire_at is None:
+            return False
+        there = [other.terms.state.rotated_at for other in self.healthy if other.holds == noted.retire_slot]
+        return {p.holds, noted.retire_slot} == set(self.slots) and not any(at and at > p.rotated_at for at in there)
 
     @property
     def active(self) -> Slot:

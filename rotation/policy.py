@@ -89,12 +89,22 @@ def grace(facts: Facts) -> timedelta | None:
 def staged_slot(facts: Facts, publication: Publication) -> Slot | None:
     """The slot of the key that waits to be accepted, as noted with a publication.
 
-    A secret that was away while another one was published carries a note of a key that waits no more.
+    A secret that was away while another one was published carries a note of a key that waits no more, and so does
+    one in which somebody else has published it.
     """
     noted, states = publication.terms.state, [p.terms.state for p in facts.publications]
     since = noted.staged_at
     overtaken = any(s.staged_slot is None and since and s.rotated_at and since < s.rotated_at for s in states)
-    return None if overtaken else noted.staged_slot
+    return None if overtaken or noted.staged_slot == publication.holds else noted.staged_slot
+
+
+def waiting(facts: Facts) -> State:
+    """The note of a key that waits to be accepted, on whichever publication; an empty one where none waits.
+
+    Who is written meanwhile takes it over: without it, that key would seem to have been overtaken.
+    """
+    noted = (p.terms.state for p in facts.publications if staged_slot(facts, p) == facts.idle)
+    return next(noted, State())
 
 
 def retirement(facts: Facts, now: datetime) -> datetime | None:
@@ -110,6 +120,12 @@ def outlived(facts: Facts, publication: Publication) -> bool:
     since = publication.terms.state.rotated_at
     times = [p.terms.state.rotated_at for p in facts.healthy]
     return since is not None and any(time and since < time for time in times)
+
+
+def ended(facts: Facts, publication: Publication) -> bool:
+    """Whether the key whose end a publication notes was retired, by the note of one that was written no earlier."""
+    done = [p.rotated_at for p in facts.publications if _retired(facts, p)]
+    return _mark(facts, publication) is not None and any(publication.rotated_at <= at for at in done)
 
 
 def foremost(facts: Facts) -> Publication:
@@ -128,9 +144,8 @@ def promised_until(facts: Facts) -> datetime:
     A key that was never given out is promised to nobody.
     """
     published = max(p.secret.created for p in facts.publications)
-    states = (p.terms.state for p in facts.publications)
     # One that has joined since, or was aligned, may have given the key out again.
-    retired = all(s.retire_slot == facts.idle and s.retire_at is None for s in states)
+    retired = all(_retired(facts, p) for p in facts.publications)
     return published if retired else published + facts.limits.overlap + SKEW
 
 
@@ -303,10 +318,10 @@ def split(facts: Facts, now: datetime) -> Verdict | None:
 
 def staged(facts: Facts, now: datetime) -> Verdict | None:
     """A key was regenerated earlier and could not be published yet; another one would have to wait anew."""
-    waiting = [p for p in facts.publications if staged_slot(facts, p) == facts.idle]
-    if not waiting or any(s.slot == facts.idle for s in _pending(facts)):
+    noted = waiting(facts)
+    if noted.staged_slot is None or any(s.slot == facts.idle for s in _pending(facts)):
         return None
-    since = waiting[0].terms.state.staged_at
+    since = noted.staged_at
     return _write(
         Action.PUBLISH,
         Reason.STAGED,
@@ -343,6 +358,20 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 
 
 # 9 to 12: what regenerates a key
+
+
+def retired_already(facts: Facts, now: datetime) -> Verdict | None:
+    """A secret that was away, or was not reached, notes the end of a key that has ended; its successor is another."""
+    late = [p for p in facts.publications if ended(facts, p)]
+    if not late:
+        return None
+    return _write(
+        Action.RETAG,
+        Reason.RETIRE_DUE,
+        f"{_refs(late)}: the previous key, in {facts.idle}, was retired, which is to be noted here too",
+        None,
+        late,
+    )
 
 
 def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
@@ -476,6 +505,7 @@ RULES: tuple[Rule, ...] = (
     no_idle_key,  # 6: is there the idle key that was declared compromised?
     split,  # 6: do publications disagree?
     staged,  # 7: does a new key wait to be published?
+    retired_already,  # 9: is the end noted of a key that has ended?
     retirement_due,  # 9: is the previous key to stop working now, whoever asks for what?
     superseded,  # 8: does the event speak of an old version?
     already_done,  # 8: was this very request carried out?
@@ -553,6 +583,16 @@ def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
         return None
     behind = max(p.secret.created - p.rotated_at, timedelta(0))
     return at + min(behind, SKEW) if p.rotated_at < at else at
+
+
+def _retired(facts: Facts, p: Publication) -> bool:
+    """Whether a publication has it noted that the idle key was retired, and nobody else has written it since.
+
+    Who writes it by hand may have given that key out again.
+    """
+    noted = p.terms.state
+    ours = noted.rotated_at is not None and p.secret.created <= noted.rotated_at + SKEW
+    return ours and noted.retire_slot == facts.idle and noted.retire_at is None
 
 
 def _retires(facts: Facts) -> str:

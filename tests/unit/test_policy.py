@@ -115,6 +115,11 @@ def promised(age: timedelta) -> datetime:
     return NOW - age + PROMISE
 
 
+def ending(slot: Slot | None, trigger: Trigger = Trigger.EMERGENCY, at: datetime | None = NOW + HOUR) -> State:
+    """Make what a rotation ten minutes ago has noted of the end of a slot's key."""
+    return rotated(10 * MINUTE, trigger, retire_at=at, retire_slot=slot)
+
+
 TOO_LONG = {"owner": "x" * 257}
 MANY = {f"cost-centre-{number}": "4711" for number in range(12)}
 HUGE = Sensitive("x" * 24_801)
@@ -326,6 +331,60 @@ CASES: dict[str, Case] = {
         OLD,
         BOTH,
     ),
+    "whoever notes the end of a leaked key is followed, although the leaked one was saved since": Case(
+        pair(publication(age=MINUTE), publication(STRING, OLD, age=DAY, state=ending(FIRST))),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+        (f"{STRING} has key2",),
+    ),
+    "who joined that one since, without the note, changes nothing": Case(
+        facts(
+            publication(age=MINUTE),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+            publication(OTHER, OLD, age=5 * MINUTE, state=rotated(5 * MINUTE)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    "a key that we published where a leaked one was, after its end was noted, is not the leaked one": Case(
+        pair(
+            publication(age=MINUTE, state=rotated(10 * MINUTE - SECOND)),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        FIRST,
+        (STRING,),
+    ),
+    "one that we published there no later is": Case(
+        pair(
+            publication(age=MINUTE, state=rotated(10 * MINUTE)),
+            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+        ),
+        Action.ALIGN,
+        Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    **{
+        f"of two secrets the later one is followed where {why}": Case(
+            pair(publication(age=MINUTE), publication(STRING, OLD, age=DAY, state=state)),
+            Action.ALIGN,
+            Reason.SPLIT,
+            FIRST,
+            (STRING,),
+        )
+        for why, state in {
+            "the key whose end is noted did not leak": ending(FIRST, Trigger.OPERATOR),
+            "the leaked key has ended": ending(FIRST, at=None),
+            "the end of the noting one's own key is noted": ending(OLD),
+            "nobody knows whose end is noted": ending(None),
+        }.items()
+    },
     "an idle key declared compromised is not looked for where both keys are published": refuse(
         pair(publication(), publication(STRING, OLD), request=Request(compromised=Role.IDLE)),
         Reason.SPLIT,
@@ -511,6 +570,40 @@ CASES: dict[str, Case] = {
         Reason.OVERLAP,
         until=promised(HOUR),
     ),
+    **{
+        f"a mark whose key was retired is cleared, and nothing ended again, {when}": Case(
+            pair(
+                publication(state=rotated(ago, retire_slot=OLD)),
+                publication(STRING, state=rotated(AGE, retire_at=at, retire_slot=OLD)),
+            ),
+            Action.RETAG,
+            Reason.RETIRE_DUE,
+            None,
+            (STRING,),
+            (f"{STRING}: the previous key, in key2, was retired",),
+        )
+        for when, ago, at in (
+            ("where both were written at once", AGE, NOW),
+            ("where who noted it was written later", AGE - SECOND, NOW),
+            ("before its time too", AGE, NOW + HOUR),
+        )
+    },
+    "who was written before a mark does not know whether its key was retired": retire(
+        pair(
+            publication(state=rotated(AGE + SECOND, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
+        Reason.RETIRE_DUE,
+        targets=(STRING,),
+    ),
+    "nor does who was saved by somebody else since": retire(
+        pair(
+            publication(age=AGE - HOUR, state=rotated(AGE, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
+        Reason.RETIRE_DUE,
+        targets=(STRING,),
+    ),
     "only the secrets whose mark is meant for the idle slot are told": retire(
         pair(
             publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
@@ -627,10 +720,25 @@ CASES: dict[str, Case] = {
         pair(publication(age=DUE_AGE), publication(STRING, age=HOUR)), Reason.OVERLAP, until=promised(HOUR)
     ),
     "a slot that was retired holds a key that was promised to nobody": rotate(
-        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=OLD))), Reason.DUE
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR + policy.SKEW, retire_slot=OLD))), Reason.DUE
+    ),
+    "a version that is younger than our note is somebody's who may have given a retired key out again": leave(
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR + policy.SKEW + SECOND, retire_slot=OLD))),
+        Reason.OVERLAP,
+        until=promised(HOUR),
+    ),
+    "so is a version that we have not dated": leave(
+        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=OLD))), Reason.OVERLAP, until=promised(HOUR)
+    ),
+    "one such version of two is enough": leave(
+        pair(
+            publication(age=HOUR, expires=NOW, state=rotated(HOUR, retire_slot=OLD)),
+            publication(STRING, age=HOUR, state=rotated(DAY, retire_slot=OLD)),
+        ),
+        Reason.OVERLAP,
     ),
     "the promise of one slot does not end with the retirement of the other": leave(
-        facts(publication(age=HOUR, expires=NOW, state=State(retire_slot=FIRST))), Reason.OVERLAP
+        facts(publication(age=HOUR, expires=NOW, state=rotated(HOUR, retire_slot=FIRST))), Reason.OVERLAP
     ),
     "an event does not shorten the overlap": leave(
         facts(publication(age=HOUR, expires=NOW), request=event()), Reason.OVERLAP
@@ -838,6 +946,14 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.already_done,
         facts(publication(number=2, state=State(id="INC-42")), request=replace(event(), id="INC-42")),
     ),
+    "a retirement that was carried out before one that is due": (
+        policy.retired_already,
+        policy.retirement_due,
+        pair(
+            publication(state=rotated(AGE, retire_slot=OLD)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+        ),
+    ),
     "a retirement before a repeated request": (
         policy.retirement_due,
         policy.already_done,
@@ -993,6 +1109,13 @@ def test_a_staged_key_is_no_suspect() -> None:
     assert suspects(waiting, Role.IDLE) == set()
 
 
+def test_a_key_that_a_note_calls_staged_is_a_suspect_once_it_is_published() -> None:
+    """Somebody else published it, and left the note."""
+    published_by_hand = facts(publication(state=State(staged_slot=FIRST, staged_at=NOW - HOUR)))
+
+    assert suspects(published_by_hand, Role.BOTH) == {(FIRST, True), (OLD, False)}
+
+
 @pytest.mark.parametrize(
     ("given", "roles"),
     [
@@ -1091,6 +1214,11 @@ def test_who_meant_a_key_that_was_gone_by_then_means_no_other_one() -> None:
             ),
             None,
             id="not after the grace of a staged key that was overtaken",
+        ),
+        pytest.param(
+            facts(publication(state=State(staged_slot=FIRST, staged_at=NOW - HOUR, staged_grace=MINUTE))),
+            None,
+            id="not after the grace of a staged key that somebody else published",
         ),
     ],
 )
