@@ -308,6 +308,14 @@ class EveryOrder(RuleBasedStateMachine):
         if row:
             self.changes(SECRETS[member], tags=people.edited(row, change, self.service))
 
+    @rule(member=members)
+    def saved_again(self, member: int) -> None:
+        """Somebody saves a secret as it is, in a new version, which is the latest one then."""
+        row = self.there(member)
+        self.step("saved_again", happens=row is not None)
+        if row:
+            self.changes(SECRETS[member], renewed=True)
+
     @rule(member=members, slot=st.sampled_from(["published", "idle"]))
     def enrolled(self, member: int, slot: str) -> None:
         """Somebody puts another secret under rotation, with the key in use as a rule, or brings a deleted one back."""
