@@ -334,11 +334,11 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
-        "a retired key that was given out again is promised again",
+        "nothing that was noted of a key's end holds once it is given out again",
         "rotation/act.py",
         "if state.retire_slot == member.holds:",
         "if False:",
-        ENGINE,
+        LONG,
     ),
     Guard(
         "an emergency is not done where the leaked key was put back",
