@@ -337,7 +337,7 @@ class EveryOrder(RuleBasedStateMachine):
         # Whoever hands out a compromised key, or takes over from a rotation under way, answers for it.
         self.declared.clear()
 
-    @rule(member=members, holds=st.sampled_from([None, None, 0, 1, "no key"]), worker=slots)
+    @rule(member=members, holds=st.sampled_from([None, 0, 1, "no key", "no key"]), worker=slots)
     def enrolled_by_the_engine(self, member: int, holds: int | str | None, worker: int) -> None:
         """Somebody has a secret put under rotation: a new one, one with a key put there by hand, or in the end any."""
         new = [ref for ref in SECRETS if ref not in self.judge.current]
