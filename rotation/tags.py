@@ -117,8 +117,8 @@ def request_id(text: str) -> str:
 
 
 def format_time(time: datetime) -> str:
-    """Write a time as it stands in tags and reports: UTC, whole seconds, `2026-11-21T03:00:00Z`."""
-    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    """Write a time as people read it: UTC, whole seconds, `2026-11-21T03:00:00Z`."""
+    return _format_time(time, "seconds")
 
 
 def _names(raw: Mapping[str, str], name: str) -> tuple[str, ...]:
@@ -189,13 +189,13 @@ def _read_state(raw: Mapping[str, str]) -> State:
 
 def _state(state: State) -> str:
     return _joined(
-        ("rotated-at", _maybe(format_time, state.rotated_at)),
+        ("rotated-at", _maybe(_moment, state.rotated_at)),
         ("id", state.id),
         ("trigger", state.trigger),
         ("retire-at", _maybe(format_time, state.retire_at)),
         ("retire-slot", state.retire_slot),
         ("staged-slot", state.staged_slot),
-        ("staged-at", _maybe(format_time, state.staged_at)),
+        ("staged-at", _maybe(_moment, state.staged_at)),
         ("staged-grace", _maybe(format_duration, state.staged_grace)),
     )
 
@@ -266,9 +266,19 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
+def _moment(time: datetime) -> str:
+    """Write when we did something, to the millisecond: what a pass does next may follow within the same second."""
+    return _format_time(time, "milliseconds")
+
+
+def _format_time(time: datetime, precision: str) -> str:
+    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision)}Z"
+
+
 def _time(text: str) -> datetime:
     try:
-        time = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        fraction = ".%f" if "." in text else ""
+        time = datetime.strptime(text, f"%Y-%m-%dT%H:%M:%S{fraction}Z").replace(tzinfo=UTC)
     except ValueError as error:
         raise ValueError("it must be a time in UTC, such as 2026-11-21T03:00:00Z") from error
     # Near the ends of the calendar nothing can be added to a time or taken away.

@@ -636,6 +636,13 @@ GUARDS: tuple[Guard, ...] = (
         TAGS,
     ),
     Guard(
+        "what is done within one second has an order",
+        "rotation/tags.py",
+        '_format_time(time, "milliseconds")',
+        '_format_time(time, "seconds")',
+        TAGS,
+    ),
+    Guard(
         "an event of another vault is ignored",
         "rotation/triggers.py",
         "if ref.vault not in self._settings().vaults:",

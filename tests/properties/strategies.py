@@ -54,15 +54,18 @@ accounts = st.builds(
     st.from_regex(r"[a-z0-9][a-z0-9-]{1,62}", fullmatch=True),
 ).map(AccountId.parse)
 
+done = st.builds(lambda time, thousandths: time.replace(microsecond=1000 * thousandths), noted, st.integers(0, 999))
+"""Times at which we may have noted that we did something."""
+
 states = st.builds(
     State,
-    rotated_at=st.none() | noted,
+    rotated_at=st.none() | done,
     id=st.none() | request_ids,
     trigger=st.none() | st.sampled_from(Trigger),
     retire_at=st.none() | noted,
     retire_slot=st.none() | slot_names,
     staged_slot=st.none() | slot_names,
-    staged_at=st.none() | noted,
+    staged_at=st.none() | done,
     staged_grace=st.none() | durations,
 )
 terms = st.builds(

@@ -60,8 +60,8 @@ def test_the_state_stands_in_one_tag() -> None:
     written = tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=STATE))
 
     assert written["rotation-state"] == (
-        "rotated-at=2026-11-21T03:00:00Z;id=INC-42;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
-        "staged-slot=key2;staged-at=2026-11-21T03:00:00Z;staged-grace=PT15M"
+        "rotated-at=2026-11-21T03:00:00.000Z;id=INC-42;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
+        "staged-slot=key2;staged-at=2026-11-21T03:00:00.000Z;staged-grace=PT15M"
     )
     assert tags.read(written).state == STATE
 
@@ -177,6 +177,14 @@ def test_a_time_of_these_thousand_years_is_read(text: str) -> None:
 
     assert noted is not None
     assert tags.format_time(noted) == text
+
+
+def test_what_was_done_within_one_second_has_an_order() -> None:
+    """A pass may align and rotate within a second, and be cut short: what it did last has to be told from before."""
+    first, then = (State(rotated_at=NOW + timedelta(milliseconds=n), staged_at=NOW) for n in (7, 8))
+
+    for state in (first, then):
+        assert tags.read(tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=state))).state == state
 
 
 def test_two_spellings_of_one_account_do_not_contradict() -> None:

@@ -37,6 +37,13 @@ def edited(row: Row, change: str, service: str) -> Tags:
     return EDITS.get(change) or policy(row, POLICIES[change])
 
 
+def rightly_tagged(row: Row) -> bool:
+    """Whether a secret's tag names the slot whose key it holds."""
+    tagged: str = row["tags"]["active-slot"]
+    held: str | None = row["slot"]
+    return tagged == held
+
+
 def policy(row: Row, changes: Tags) -> Tags:
     """The policy of a secret with something changed."""
     words = {**_policy(row), **changes}

@@ -38,3 +38,18 @@ def test_who_comes_too_late_takes_no_promise_back_for_somebody_else(state: Every
     state.begin(service="batch", neighbour=None, publications=1, fresh=False, probe="required")
     at = Point("trying a key", 0, "before")
     state.workers_meet(at=at, lost=False, member=0, other="active", other_at=None, regenerated=None, what="active")
+
+
+def test_who_corrects_a_tag_that_a_pass_is_about_to_correct_does_not_stop_it(state: EveryOrder) -> None:
+    """A tag names the wrong slot; while a pass waits to write it once more somebody does that for it."""
+    state.begin(service="webpubsub", neighbour=None, publications=1, fresh=True, probe="try")
+    state.tags_edited(member=0, change="the other slot")
+    state.edited_between_attempts(change="the other slot", member=0, what="force", when="before", writing="noting")
+
+
+def test_a_key_of_an_order_that_followed_an_emergency_keeps_its_promise(state: EveryOrder) -> None:
+    """Both orders were cut short, so that one secret notes the end of a leaked key and another has its successor."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=False, probe="try")
+    state.sweep(worker=0)
+    state.worker_dies(at=Point("publishing", 0, "before"), member=0, what="active")
+    state.worker_dies(at=Point("publishing", 1, "before"), member=0, what="force")
