@@ -104,8 +104,7 @@ class _Enrolment:
             replaces=found,
         )
         self._refuse_what_could_not_rotate(draft)
-        if holds != slot:
-            await self._refuse_what_does_not_work_yet(seen, slot)
+        await self._refuse_what_does_not_work_yet(seen, slot)
         verdict = Verdict(Action.PUBLISH, Reason.ENROLLED, self._because(found, holds, slot), slot, (self._ref,))
         if dry_run:
             return self._outcome(verdict)
@@ -181,7 +180,7 @@ class _Enrolment:
             raise Refused(verdict.because)
 
     async def _refuse_what_does_not_work_yet(self, seen: Observation, slot: Slot) -> None:
-        """Whoever reads the secret would be given a key that was made a moment ago and is not accepted."""
+        """A key that was made a moment ago opens nothing, also where somebody else has put it into the secret."""
         if self._tools.limits.probe is ProbeMode.OFF:
             return
         if await self._provider.probe(seen.description, seen.keys[slot]) is Probe.REFUSED:

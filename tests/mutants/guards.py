@@ -301,8 +301,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a key is tried before somebody is enrolled with it",
         "rotation/enroll.py",
-        "        if holds != slot:\n",
-        "        if False:\n",
+        "        await self._refuse_what_does_not_work_yet(seen, slot)\n",
+        "",
         "tests/proof/orders/test_order_stories.py",
     ),
     Guard(

@@ -23,6 +23,15 @@ def test_s1_who_is_enrolled_is_not_given_a_key_that_is_not_accepted_yet(state: E
     state.enrolled_by_the_engine(holds=None, member=2, worker=0)
 
 
+def test_s1_a_key_that_is_not_accepted_yet_is_not_adopted(state: EveryOrder) -> None:
+    """Somebody has made a key a minute ago and put it into a secret, which is to be put under rotation."""
+    state.begin(service="batch", neighbour=None, publications=1, fresh=False, probe="try")
+    state.taken_away(member=0, what="deleted")
+    state.keys_travel(seconds=150)
+    state.regenerated_in_the_portal(slot=0)
+    state.enrolled_by_the_engine(holds=0, member=0, worker=0)
+
+
 def test_who_joins_does_not_end_an_emergency(state: EveryOrder) -> None:
     """A new key waits to be accepted, and only the note of it in the secret that was there tells of the leak."""
     state.begin(service="storage", neighbour=None, publications=1, fresh=True, probe="try")
