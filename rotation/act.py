@@ -176,7 +176,7 @@ class Hands:
 
         def healed(member: Publication, terms: Terms) -> Terms:
             # A request that had put another slot's key here is undone; the key whose end was noted is gone.
-            noted = member.terms.state if member.terms.active == slot else State()
+            noted = member.terms.state if self._facts.slot_of(member) == slot else State()
             if policy.outlived(self._facts, member):
                 noted = replace(noted, retire_at=None, retire_slot=None)
             state = replace(

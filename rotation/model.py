@@ -436,12 +436,24 @@ class Facts:
         if noted.trigger is not Trigger.EMERGENCY or noted.retire_at is None:
             return False
         there = [other.terms.state.rotated_at for other in self.healthy if other.holds == noted.retire_slot]
-        return {p.holds, noted.retire_slot} == set(self.slots) and not any(at and at > p.rotated_at for at in there)
+        ahead = {self.slot_of(p), noted.retire_slot} == set(self.slots)
+        return ahead and not any(at and at > p.rotated_at for at in there)
+
+    def slot_of(self, p: Publication) -> Slot:
+        """The slot whose key a publication holds, or is to hold where it holds none.
+
+        That is the tagged one, unless the note beside it says that the key there leaked: a wrong tag brings none back.
+        """
+        if p.holds is not None:
+            return p.holds
+        noted, tagged = p.terms.state, p.terms.active
+        leaked = noted.trigger is Trigger.EMERGENCY and noted.retire_at is not None and noted.retire_slot == tagged
+        return self.other(tagged) if leaked else tagged
 
     @property
     def active(self) -> Slot:
         """The slot that is published."""
-        return self.latest.holds or self.latest.terms.active
+        return self.slot_of(self.latest)
 
     @property
     def idle(self) -> Slot:

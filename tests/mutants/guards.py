@@ -636,6 +636,20 @@ GUARDS: tuple[Guard, ...] = (
         TAGS,
     ),
     Guard(
+        "a wrong tag does not bring a leaked key back",
+        "rotation/model.py",
+        "return self.other(tagged) if leaked else tagged",
+        "return tagged",
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "the end of a leaked key stays noted where a wrong tag is overruled",
+        "rotation/act.py",
+        "if self._facts.slot_of(member) == slot else State()",
+        "if member.terms.active == slot else State()",
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
         "what is done within one second has an order",
         "rotation/tags.py",
         '_format_time(time, "milliseconds")',

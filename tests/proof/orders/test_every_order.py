@@ -10,7 +10,10 @@ EXAMPLES = 200
 
 @pytest.mark.timeout(1800)
 def test_in_every_order_all_is_well(stage: Stage) -> None:
-    """Two hundred stories of thirty steps, in which everything that can be done to an account is done."""
-    tell(stage, EXAMPLES)
+    """Two hundred stories of thirty steps, in which everything that can be done to an account is done.
+
+    They are the same in each run, so that a change is to blame for what they find; `make soak` thinks of others.
+    """
+    tell(stage, EXAMPLES, derandomize=True)
 
     assert set() == never(stage.tally)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.proof.orders.crew import Point
 from tests.proof.orders.machine import EveryOrder
 
@@ -62,3 +64,13 @@ def test_a_key_of_an_order_that_followed_an_emergency_keeps_its_promise(state: E
     state.sweep(worker=0)
     state.worker_dies(at=Point("publishing", 0, "before"), member=0, what="active")
     state.worker_dies(at=Point("publishing", 1, "before"), member=0, what="force")
+
+
+@pytest.mark.parametrize("publications", [1, 2])
+def test_a_wrong_tag_does_not_bring_a_leaked_key_back(state: EveryOrder, publications: int) -> None:
+    """During a grace somebody tags a secret with the leaked key's slot, and ends the key that it holds."""
+    state.begin(service="batch", neighbour=None, publications=publications, fresh=True, probe="try")
+    state.order(what="active", member=0, number=1, again=False)
+    state.tags_edited(member=publications - 1, change="the other slot")
+    state.regenerated_in_the_portal(slot=1)
+    state.sweep(worker=0)
