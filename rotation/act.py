@@ -10,7 +10,16 @@ from datetime import datetime
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import ChangedMeanwhile, NotFound, NotYetTrue, RotationError, SecretDeleted, Staged
+from rotation.errors import (
+    ChangedMeanwhile,
+    NotFound,
+    NotYetTrue,
+    RotationError,
+    SecretDeleted,
+    Staged,
+    Throttled,
+    Transient,
+)
 from rotation.formats import recognise, rekey
 from rotation.model import (
     Action,
@@ -127,6 +136,7 @@ class Hands:
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
+                retire_key=self._facts.keys[self._facts.active] if retire_at else None,
             )
             return replace(terms, active=slot, state=state)
 
@@ -138,13 +148,13 @@ class Hands:
         broken = self._broken_promise()
         # A retirement that was due anyway is not what the request asks for, and must not be taken for it.
         asked = verdict.reason is Reason.COMPROMISED
+        key = await self._regenerate(slot)
 
         def retired(member: Publication, terms: Terms) -> Terms:
-            before = member.terms.state.unstaged()
+            before = member.terms.state.unstaged().unretired()
             identity = self._request.mark if asked and self._request.mark else before.id
-            return replace(terms, state=replace(before, retire_at=None, retire_slot=slot, id=identity))
+            return replace(terms, state=replace(before, retire_slot=slot, retire_key=key.fingerprint, id=identity))
 
-        key = await self._regenerate(slot)
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         await self._amend(self._facts.publications, retired)
 
@@ -158,7 +168,8 @@ class Hands:
                 id=self._request.mark or before.id,
                 trigger=Trigger.EMERGENCY,
                 retire_at=verdict.until,
-                retire_slot=verdict.slot,
+                retire_slot=self._facts.idle,
+                retire_key=self._facts.keys[self._facts.idle],
             )
             return replace(terms, state=state)
 
@@ -177,8 +188,8 @@ class Hands:
         def healed(member: Publication, terms: Terms) -> Terms:
             # A request that had put another slot's key here is undone; the key whose end was noted is gone.
             noted = member.terms.state if self._facts.slot_of(member) == slot else State()
-            if policy.outlived(self._facts, member):
-                noted = replace(noted, retire_at=None, retire_slot=None)
+            if waiting.staged_slot or policy.ended(self._facts, member):
+                noted = noted.unretired()
             state = replace(
                 noted,
                 rotated_at=now,
@@ -200,15 +211,16 @@ class Hands:
                 f"{self._name}: the key of {slot} in {ahead.ref} is not accepted yet; the next pass asks again"
             )
         now = self._tools.clock.now()
-        retire_at = ahead.terms.state.retire_at
+        # What these secrets gave out until now has not been retired, whatever became of the slot before.
+        state = replace(ahead.terms.state.unstaged().unretired(), rotated_at=now)
+        retire_at = policy.noted_end(self._facts, ahead)
         if retire_at is not None:
             # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.
             retire_at = now + (retire_at - ahead.rotated_at)
+            vacated = self._facts.idle
+            state = replace(state, retire_at=retire_at, retire_slot=vacated, retire_key=self._facts.keys[vacated])
 
         def aligned(_: Publication, terms: Terms) -> Terms:
-            # What these secrets gave out until now has not been retired, whatever became of the slot before.
-            vacated = ahead.terms.state.retire_slot if retire_at else None
-            state = replace(ahead.terms.state.unstaged(), rotated_at=now, retire_at=retire_at, retire_slot=vacated)
             return replace(terms, active=slot, state=state)
 
         self._step = _step(verdict, slot, key)
@@ -227,9 +239,10 @@ class Hands:
                 # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds;
                 # nor was the request carried out to its end where that had not come.
                 undone = state.retire_at is not None
-                state = replace(state, retire_at=None, retire_slot=None, id=None if undone else state.id)
+                state = replace(state.unretired(), id=None if undone else state.id)
             if policy.ended(self._facts, member):
-                state = replace(state, retire_at=None, retire_slot=self._facts.idle)
+                idle = self._facts.idle
+                state = replace(state.unretired(), retire_slot=idle, retire_key=self._facts.keys[idle])
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)
@@ -238,9 +251,11 @@ class Hands:
         now = self._tools.clock.now()
 
         def waiting(member: Publication, terms: Terms) -> Terms:
+            before = member.terms.state
             state = replace(
-                member.terms.state,
-                id=self._request.mark or member.terms.state.id,
+                # The key whose retirement was noted is the one that the new one has replaced.
+                before.unretired(),
+                id=self._request.mark or before.id,
                 staged_slot=self._facts.idle,
                 staged_at=now,
                 staged_grace=policy.grace(self._facts),
@@ -252,7 +267,13 @@ class Hands:
 
     async def _regenerate(self, slot: Slot) -> Sensitive:
         self._lease.ensure()
-        return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
+        try:
+            return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
+        except Transient as lost:
+            if not isinstance(lost, Throttled):
+                # It may take effect yet, and would end what the next pass had published by then.
+                self._lease.abandon()
+            raise
 
     async def _accepted(self, key: Sensitive, *, certainly: bool = False) -> bool:
         """Whether the service takes the key; a data plane out of reach is noted, and must not be in mode `required`."""

@@ -85,6 +85,7 @@ class _Enrolment:
         seen = await Observer(self._group, self._tools).observe(Request(Trigger.OPERATOR))
         if seen.facts.obstacles:
             raise Refused("; ".join(o.because for o in seen.facts.obstacles))
+        self._refuse_what_is_behind(seen.facts)
         holds, form = self._adopt(found, seen, form)
         members = seen.facts.publications
         slot = seen.facts.active if members else holds or self._provider.slots[0]
@@ -166,6 +167,14 @@ class _Enrolment:
             raise Refused(f"{self._ref} holds a {value.format}, which its readers rely on; enroll it as that")
         return holds, value.format
 
+    def _refuse_what_is_behind(self, facts: Facts) -> None:
+        """Where keys are listed that are no longer those of the account, the secret would be made from a dead one."""
+        if behind := [p for p in facts.publications if p.holds is None and p.accepted is not False]:
+            raise NotYetTrue(
+                f"{behind[0].ref} holds a key that {self._group.account.name} does not list; "
+                f"enroll {self._ref} again in a few minutes, or once a pass has mended that"
+            )
+
     def _value(self, found: Secret | None, seen: Observation, slot: Slot, form: Format) -> Sensitive:
         if found is None or found.value is None:
             return self._provider.render(seen.description, seen.keys[slot], form)
@@ -211,13 +220,24 @@ def _waiting(facts: Facts) -> State:
     Who joined without the first would seem to have overtaken it; who is left alone later must know of the second.
     """
     noted = policy.waiting(facts) if facts.publications else State()
-    state = State(staged_slot=noted.staged_slot, staged_at=noted.staged_at, staged_grace=noted.staged_grace)
+    if noted.staged_slot:
+        return State(
+            trigger=Trigger.OPERATOR,
+            staged_slot=noted.staged_slot,
+            staged_at=noted.staged_at,
+            staged_grace=noted.staged_grace,
+        )
     ahead = policy.foremost(facts) if facts.publications else None
     retire_at = policy.emergency_mark(facts, ahead) if ahead else None
     if ahead is None or retire_at is None:
-        return replace(state, trigger=Trigger.OPERATOR)
-    identity = ahead.terms.state.id
-    return replace(state, id=identity, trigger=Trigger.EMERGENCY, retire_at=retire_at, retire_slot=facts.idle)
+        return State(trigger=Trigger.OPERATOR)
+    return State(
+        id=ahead.terms.state.id,
+        trigger=Trigger.EMERGENCY,
+        retire_at=retire_at,
+        retire_slot=facts.idle,
+        retire_key=facts.keys[facts.idle],
+    )
 
 
 _CONTENT_TYPES = {Format.JSON: "application/json"}

@@ -145,6 +145,8 @@ class State:
 
     Without `retire_at` it was retired, and its new key was never given to anybody.
     """
+    retire_key: str | None = None
+    """The fingerprint of that key: once another one is in the slot, the note is about none that there is."""
     staged_slot: Slot | None = None
     staged_at: datetime | None = None
     staged_grace: timedelta | None = None
@@ -153,6 +155,10 @@ class State:
     def unstaged(self) -> Self:
         """The same state without a staged key."""
         return replace(self, staged_slot=None, staged_at=None, staged_grace=None)
+
+    def unretired(self) -> Self:
+        """The same state without a retirement, to come or past."""
+        return replace(self, retire_at=None, retire_slot=None, retire_key=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +297,9 @@ class Request:
         """What is left of the request once it was acted on; suspects stay until their keys are gone."""
         return replace(self, id=None, occasion=None, force=False, compromised=None)
 
-    def without(self, slot: Slot | None) -> Self:
-        """The request once the key in a slot is known to be gone, whatever a listing that lags still says."""
-        return replace(self, suspects=tuple(s for s in self.suspects or () if s.slot != slot))
+    def without(self, *slots: Slot | None) -> Self:
+        """The request once the keys in these slots are known not to be meant any more, whatever is listed."""
+        return replace(self, suspects=tuple(s for s in self.suspects or () if s.slot not in slots))
 
 
 class ProbeMode(StrEnum):
@@ -425,19 +431,24 @@ class Facts:
     def latest(self) -> Publication:
         """The publication written last among the healthy ones, or among all where none is.
 
-        One that notes the end of a leaked key comes before those that may still publish it, whenever they were saved.
+        One that notes the end of a leaked key comes before those that may still publish it, whenever they were saved,
+        and although its own key was ended.
         """
-        written = self.healthy or self.publications
+        known = tuple(p for p in self.publications if p.holds is not None or self._ends_a_leak(p))
+        written = known or self.publications
         return max(written, key=lambda p: (self._ends_a_leak(p), p.secret.created, p.rotated_at, p.ref))
 
     def _ends_a_leak(self, p: Publication) -> bool:
-        """Whether the other slot's key is to end because it leaked, and we have published none from there since."""
+        """Whether the other slot's key is to end because it leaked, and is still there."""
         noted = p.terms.state
-        if noted.trigger is not Trigger.EMERGENCY or noted.retire_at is None:
+        if noted.trigger is not Trigger.EMERGENCY or noted.retire_at is None or noted.retire_slot is None:
             return False
-        there = [other.terms.state.rotated_at for other in self.healthy if other.holds == noted.retire_slot]
-        ahead = {self.slot_of(p), noted.retire_slot} == set(self.slots)
-        return ahead and not any(at and at > p.rotated_at for at in there)
+        return {self.slot_of(p), noted.retire_slot} == set(self.slots) and self.is_there(noted)
+
+    def is_there(self, noted: State) -> bool:
+        """Whether the key whose retirement is noted is in its slot; a listing of secrets does not tell."""
+        live = self.keys.get(noted.retire_slot or self.idle)
+        return live is None or noted.retire_key in (None, live)
 
     def slot_of(self, p: Publication) -> Slot:
         """The slot whose key a publication holds, or is to hold where it holds none.

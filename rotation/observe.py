@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import urlsplit
 
 from rotation import tags
@@ -51,6 +52,10 @@ class Observation:
     facts: Facts
     description: Description
     keys: Mapping[Slot, Sensitive]
+
+    def asked(self, request: Request) -> Self:
+        """The same under another request."""
+        return replace(self, facts=replace(self.facts, request=request))
 
 
 def glance(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Facts:

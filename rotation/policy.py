@@ -72,6 +72,21 @@ def with_suspects(facts: Facts) -> Request:
     return replace(request, suspects=suspects)
 
 
+def still_meant(facts: Facts) -> Request:
+    """Acquit keys that another pass was just making when they were declared idle, and has published since.
+
+    The key that was meant ended when they were made. Who puts a leaked key into a secret by hand is no pass.
+    """
+
+    def published_by_a_pass(suspect: Suspect) -> bool:
+        holders = [p for p in facts.publications if p.holds == suspect.slot]
+        return bool(holders) and all(map(_ours, holders))
+
+    request = facts.request
+    acquitted = [s.slot for s in _pending(facts) if not s.published and published_by_a_pass(s)]
+    return request.without(*acquitted) if acquitted else request
+
+
 def known_keys(facts: Facts) -> tuple[KnownKey, ...]:
     """Tell both keys by fingerprint and role, for who has found one; what stands in the way may hide its role."""
     roles = {} if facts.obstacles or not facts.publications else _roles(facts)
@@ -115,17 +130,10 @@ def retirement(facts: Facts, now: datetime) -> datetime | None:
     return now + max(periods) if periods else None
 
 
-def outlived(facts: Facts, publication: Publication) -> bool:
-    """Whether a publication was away while others were rotated, so that the key whose end it notes is gone."""
-    since = publication.terms.state.rotated_at
-    times = [p.terms.state.rotated_at for p in facts.healthy]
-    return since is not None and any(time and since < time for time in times)
-
-
 def ended(facts: Facts, publication: Publication) -> bool:
-    """Whether the key whose end a publication notes was retired, by the note of one that was written no earlier."""
-    done = [p.rotated_at for p in facts.publications if _retired(facts, p)]
-    return _mark(facts, publication) is not None and any(publication.rotated_at <= at for at in done)
+    """Whether a publication notes the end of a key that has ended."""
+    noted = publication.terms.state
+    return noted.retire_at is not None and not facts.is_there(noted)
 
 
 def foremost(facts: Facts) -> Publication:
@@ -361,14 +369,14 @@ def already_done(facts: Facts, now: datetime) -> Verdict | None:
 
 
 def retired_already(facts: Facts, now: datetime) -> Verdict | None:
-    """A secret that was away, or was not reached, notes the end of a key that has ended; its successor is another."""
+    """The note of a key's end is not about its successor, whoever ended the key."""
     late = [p for p in facts.publications if ended(facts, p)]
     if not late:
         return None
     return _write(
         Action.RETAG,
         Reason.RETIRE_DUE,
-        f"{_refs(late)}: the previous key, in {facts.idle}, was retired, which is to be noted here too",
+        f"{_refs(late)}: the previous key, in {facts.idle}, has ended, which is to be noted",
         None,
         late,
     )
@@ -382,7 +390,7 @@ def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     # An idle key that is declared compromised is retired in the name of that request, unless that was begun before.
     if not _noted(facts) and any(s.slot == facts.idle and not s.published for s in _pending(facts)):
         return None
-    marked = [p for p in facts.publications if _mark(facts, p)]
+    marked = [p for p in facts.publications if noted_end(facts, p)]
     return _write(
         Action.RETIRE,
         Reason.RETIRE_DUE,
@@ -520,10 +528,11 @@ RULES: tuple[Rule, ...] = (
 def _roles(facts: Facts) -> Mapping[Slot, Role]:
     """What an operator would call each key: active where a secret publishes it, else idle.
 
-    A staged key was made by us just now and seen by nobody: it cannot be the one that is meant.
+    A staged key was made by us just now and seen by nobody: it cannot be the one that is meant, unless somebody has
+    published it.
     """
     published = {p.holds for p in facts.healthy} or {facts.active}
-    staged = {staged_slot(facts, p) for p in facts.publications}
+    staged = {staged_slot(facts, p) for p in facts.publications} - published
     return {slot: Role.ACTIVE if slot in published else Role.IDLE for slot in facts.keys if slot not in staged}
 
 
@@ -539,9 +548,10 @@ def _pending(facts: Facts) -> list[Suspect]:
 
 
 def _noted(facts: Facts) -> bool:
-    """Whether this very request has left its mark."""
+    """Whether this very request has left its mark, and not only that of a key that waits to be published."""
     mark = facts.request.mark
-    return mark is not None and any(p.terms.state.id == mark for p in facts.publications)
+    done = [p.terms.state for p in facts.publications if p.terms.state.staged_slot in (None, p.holds)]
+    return mark is not None and any(state.id == mark for state in done)
 
 
 def _announced(facts: Facts) -> Publication | None:
@@ -551,7 +561,7 @@ def _announced(facts: Facts) -> Publication | None:
 
 def retires_at(facts: Facts) -> datetime | None:
     """When the idle key is to be retired; outside an emergency never before its promise has ended."""
-    marks = [at for p in facts.publications if (at := _mark(facts, p))]
+    marks = [at for p in facts.publications if (at := noted_end(facts, p))]
     ordinarily = max(*marks, promised_until(facts)) if marks else None
     return _emergency_ends(facts) or ordinarily
 
@@ -567,10 +577,9 @@ def _grace_ends(facts: Facts) -> datetime | None:
     return max(p.secret.created for p in facts.publications) + grace if grace else None
 
 
-def _mark(facts: Facts, p: Publication) -> datetime | None:
+def noted_end(facts: Facts, p: Publication) -> datetime | None:
     """When a publication has it noted that the idle key is to be retired."""
-    state = p.terms.state
-    return state.retire_at if state.retire_slot in (None, facts.idle) else None
+    return p.terms.state.retire_at if _about_idle(facts, p) else None
 
 
 def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
@@ -578,7 +587,7 @@ def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
 
     Where the clock of who published its successor was behind, the grace counts from the vault's date.
     """
-    at = _mark(facts, p)
+    at = noted_end(facts, p)
     if at is None or p.terms.state.trigger is not Trigger.EMERGENCY:
         return None
     behind = max(p.secret.created - p.rotated_at, timedelta(0))
@@ -591,8 +600,20 @@ def _retired(facts: Facts, p: Publication) -> bool:
     Who writes it by hand may have given that key out again.
     """
     noted = p.terms.state
-    ours = noted.rotated_at is not None and p.secret.created <= noted.rotated_at + SKEW
-    return ours and noted.retire_slot == facts.idle and noted.retire_at is None
+    done = noted.retire_slot is not None and noted.retire_at is None
+    return done and _about_idle(facts, p) and _ours(p)
+
+
+def _about_idle(facts: Facts, p: Publication) -> bool:
+    """Whether a retirement that a publication notes is that of the key in the idle slot."""
+    noted = p.terms.state
+    return noted.retire_slot in (None, facts.idle) and facts.is_there(noted)
+
+
+def _ours(p: Publication) -> bool:
+    """Whether we wrote a publication last."""
+    written = p.terms.state.rotated_at
+    return written is not None and p.secret.created <= written + SKEW
 
 
 def _retires(facts: Facts) -> str:

@@ -173,14 +173,15 @@ def _fields(raw: Mapping[str, str], tag: str, known: set[str]) -> _Fields:
 
 
 def _read_state(raw: Mapping[str, str]) -> State:
-    known = {"rotated-at", "id", "trigger", "retire-at", "retire-slot", "staged-slot", "staged-at", "staged-grace"}
-    state = _fields(raw, STATE, known)
+    retiring, staging = {"retire-at", "retire-slot", "retire-key"}, {"staged-slot", "staged-at", "staged-grace"}
+    state = _fields(raw, STATE, {"rotated-at", "id", "trigger"} | retiring | staging)
     return State(
         rotated_at=state.get("rotated-at", _time, None),
         id=state.get("id", _mark, None),
         trigger=state.get("trigger", _one_of(Trigger), None),
         retire_at=state.get("retire-at", _time, None),
         retire_slot=state.get("retire-slot", _slot, None),
+        retire_key=state.get("retire-key", _fingerprint, None),
         staged_slot=state.get("staged-slot", _slot, None),
         staged_at=state.get("staged-at", _time, None),
         staged_grace=state.get("staged-grace", parse_duration, None),
@@ -194,6 +195,7 @@ def _state(state: State) -> str:
         ("trigger", state.trigger),
         ("retire-at", _maybe(format_time, state.retire_at)),
         ("retire-slot", state.retire_slot),
+        ("retire-key", state.retire_key),
         ("staged-slot", state.staged_slot),
         ("staged-at", _maybe(_moment, state.staged_at)),
         ("staged-grace", _maybe(format_duration, state.staged_grace)),
@@ -244,6 +246,12 @@ def _mark(text: str) -> str:
 def _slot(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]{1,12}", text):
         raise ValueError("it is not the name of a slot, such as key1 or Primary")
+    return text
+
+
+def _fingerprint(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{12}", text):
+        raise ValueError("it is not the fingerprint of a key, which has 12 hex digits")
     return text
 
 

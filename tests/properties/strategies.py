@@ -57,17 +57,27 @@ accounts = st.builds(
 done = st.builds(lambda time, thousandths: time.replace(microsecond=1000 * thousandths), noted, st.integers(0, 999))
 """Times at which we may have noted that we did something."""
 
-states = st.builds(
+begun = {
+    "rotated_at": st.none() | done,
+    "id": st.none() | request_ids,
+    "trigger": st.none() | st.sampled_from(Trigger),
+}
+retiring = st.builds(
     State,
-    rotated_at=st.none() | done,
-    id=st.none() | request_ids,
-    trigger=st.none() | st.sampled_from(Trigger),
+    **begun,
     retire_at=st.none() | noted,
     retire_slot=st.none() | slot_names,
+    retire_key=st.none() | st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+)
+staging = st.builds(
+    State,
+    **begun,
     staged_slot=st.none() | slot_names,
     staged_at=st.none() | done,
     staged_grace=st.none() | durations,
 )
+states = retiring | staging
+"""A key that waits has taken the place of one that was to be retired, so that a pass notes one or the other."""
 terms = st.builds(
     Terms,
     account=accounts,

@@ -41,6 +41,10 @@ class World:
     lagging: dict[Slot, str] = field(default_factory=dict)
     late: int = 0
     behind_until: datetime = NOW
+    skew: timedelta = timedelta(0)
+    """How far the clock of the worker that is at work is ahead of the vaults'."""
+    unwritable: set[SecretRef] = field(default_factory=set)
+    """Secrets that cannot be written to."""
     fuse: int | None = None
     """How many calls are left until something breaks."""
     deadly: bool = True
@@ -157,7 +161,7 @@ class _Clock:
     world: World
 
     def now(self) -> datetime:
-        return self.world.now
+        return self.world.now + self.world.skew
 
     async def sleep(self, seconds: float) -> None:
         self.world.now += timedelta(seconds=seconds)
@@ -251,6 +255,7 @@ class _Vault:
     async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
         """Write a version; it may be written although the answer is lost."""
         lease.ensure()
+        self._refuse(SecretRef(self.name, name))
         self.world.meet("before")
         key = recognise(draft.value).key.reveal()
         early = self.world.accepted_from[key] > self.world.now and key not in self.world.by_hand
@@ -263,8 +268,13 @@ class _Vault:
     async def amend(self, current: Secret, raw: Mapping[str, str], lease: Lease) -> None:
         """Replace the tags of a version; they may be replaced although the answer is lost."""
         lease.ensure()
+        self._refuse(current.ref)
         self.world.meet("before")
         versions = self.world.secrets[current.ref]
         index = next(i for i, secret in enumerate(versions) if secret.version == current.version)
         versions[index] = replace(versions[index], tags=dict(raw))
         self.world.meet("after")
+
+    def _refuse(self, ref: SecretRef) -> None:
+        if ref in self.world.unwritable:
+            raise Unavailable(f"{ref} cannot be written to")

@@ -52,6 +52,8 @@ from tests.unit.facts import (
 OLD = "key2"
 """The idle slot of an account that publishes key1."""
 DUE_AGE = VALIDITY - LEAD
+GONE = "33cc33cc33cc"
+"""The fingerprint of a key that was in the idle slot before."""
 PROMISE = OVERLAP + policy.SKEW
 """How long the previous key is left alone, by whichever clock."""
 BOTH = (KEY, STRING)
@@ -350,23 +352,37 @@ CASES: dict[str, Case] = {
         OLD,
         (KEY,),
     ),
-    "a key that we published where a leaked one was, after its end was noted, is not the leaked one": Case(
+    "the key in the slot where a leaked one was is not the leaked one": Case(
         pair(
-            publication(age=MINUTE, state=rotated(10 * MINUTE - SECOND)),
-            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+            publication(age=MINUTE, state=rotated(MINUTE)),
+            publication(STRING, OLD, age=DAY, state=replace(ending(FIRST), retire_key=GONE)),
         ),
         Action.ALIGN,
         Reason.SPLIT,
         FIRST,
         (STRING,),
     ),
-    "one that we published there no later is": Case(
+    "the leaked one is, whenever it was published": Case(
         pair(
-            publication(age=MINUTE, state=rotated(10 * MINUTE)),
-            publication(STRING, OLD, age=DAY, state=ending(FIRST)),
+            publication(age=MINUTE, state=rotated(MINUTE)),
+            publication(STRING, OLD, age=DAY, state=replace(ending(FIRST), retire_key=KEYS[FIRST])),
         ),
         Action.ALIGN,
         Reason.SPLIT,
+        OLD,
+        (KEY,),
+    ),
+    "a secret that notes the end of a leaked key is followed although its own key was ended": Case(
+        pair(publication(age=MINUTE), publication(STRING, None, tagged=OLD, accepted=False, state=ending(FIRST))),
+        Action.REPUBLISH,
+        Reason.DRIFT,
+        OLD,
+        (STRING,),
+    ),
+    "so is one whose tag somebody changed to the leaked key's slot": Case(
+        facts(publication(holds=None, tagged=FIRST, accepted=False, state=ending(FIRST))),
+        Action.REPUBLISH,
+        Reason.DRIFT,
         OLD,
         (KEY,),
     ),
@@ -571,38 +587,26 @@ CASES: dict[str, Case] = {
         until=promised(HOUR),
     ),
     **{
-        f"a mark whose key was retired is cleared, and nothing ended again, {when}": Case(
+        f"a mark whose key has ended is cleared, and its successor left alone, {when}": Case(
             pair(
-                publication(state=rotated(ago, retire_slot=OLD)),
-                publication(STRING, state=rotated(AGE, retire_at=at, retire_slot=OLD)),
+                publication(),
+                publication(STRING, state=rotated(AGE, retire_at=at, retire_slot=OLD, retire_key=GONE)),
             ),
             Action.RETAG,
             Reason.RETIRE_DUE,
             None,
             (STRING,),
-            (f"{STRING}: the previous key, in key2, was retired",),
+            (f"{STRING}: the previous key, in key2, has ended",),
         )
-        for when, ago, at in (
-            ("where both were written at once", AGE, NOW),
-            ("where who noted it was written later", AGE - SECOND, NOW),
-            ("before its time too", AGE, NOW + HOUR),
-        )
+        for when, at in (("when its time has come", NOW), ("before its time too", NOW + HOUR))
     },
-    "who was written before a mark does not know whether its key was retired": retire(
-        pair(
-            publication(state=rotated(AGE + SECOND, retire_slot=OLD)),
-            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
-        ),
+    "a mark that names the idle key is meant for it": retire(
+        facts(publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD, retire_key=KEYS[OLD]))),
         Reason.RETIRE_DUE,
-        targets=(STRING,),
     ),
-    "nor does who was saved by somebody else since": retire(
-        pair(
-            publication(age=AGE - HOUR, state=rotated(AGE, retire_slot=OLD)),
-            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
-        ),
+    "whether the key of a mark has ended is not told by a listing": retire(
+        facts(publication(state=rotated(AGE, retire_at=NOW, retire_slot=OLD, retire_key=GONE)), keys={}),
         Reason.RETIRE_DUE,
-        targets=(STRING,),
     ),
     "only the secrets whose mark is meant for the idle slot are told": retire(
         pair(
@@ -925,10 +929,10 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.superseded,
         facts(publication(state=State(staged_slot=OLD), number=2), request=event()),
     ),
-    "a staged key before the request that made it": (
+    "a staged key before a repeated request": (
         policy.staged,
         policy.already_done,
-        facts(publication(state=CROSSED), request=Request(id="INC-42")),
+        pair(publication(state=CROSSED), publication(STRING, state=State(id="INC-43")), request=Request(id="INC-43")),
     ),
     "a staged key before a retirement": (policy.staged, policy.retirement_due, facts(publication(state=CROSSED))),
     "a staged key before force": (
@@ -950,8 +954,8 @@ PAIRS: dict[str, tuple[Rule, Rule, Facts]] = {
         policy.retired_already,
         policy.retirement_due,
         pair(
-            publication(state=rotated(AGE, retire_slot=OLD)),
-            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD)),
+            publication(state=rotated(AGE, retire_at=NOW)),
+            publication(STRING, state=rotated(AGE, retire_at=NOW, retire_slot=OLD, retire_key=GONE)),
         ),
     ),
     "a retirement before a repeated request": (
@@ -1072,23 +1076,6 @@ def test_who_notes_the_end_of_a_leaked_key_is_followed() -> None:
     assert KEY == policy.foremost(pair(noting, joined)).ref
     assert KEY == policy.foremost(facts(noting, joined, behind)).ref
     assert STRING == policy.foremost(pair(replace(noting, terms=publication().terms), joined)).ref
-
-
-@pytest.mark.parametrize(
-    ("mine", "other", "gone"),
-    [
-        pytest.param(rotated(DAY), rotated(HOUR), True, id="others were rotated since"),
-        pytest.param(rotated(DAY), rotated(DAY), False, id="at the same time"),
-        pytest.param(rotated(HOUR), rotated(DAY), False, id="before"),
-        pytest.param(rotated(DAY), State(), False, id="others note no time"),
-        pytest.param(State(), rotated(HOUR), False, id="it notes no time itself"),
-    ],
-)
-def test_a_note_is_outlived_by_a_later_rotation(mine: State, other: State, gone: bool) -> None:  # noqa: FBT001  # a table
-    """A secret that was away notes the end of a key that is gone."""
-    given = pair(publication(state=mine), publication(STRING, state=other))
-
-    assert gone == policy.outlived(given, given.publications[0])
 
 
 def test_no_grace_stays_none_whatever_the_clocks_say() -> None:

@@ -9,13 +9,24 @@ from typing import Any
 
 import pytest
 
-from rotation.errors import Busy, Forbidden, LeaseLost, Unavailable, Unexpected
+from rotation import tags
+from rotation.errors import (
+    Busy,
+    Forbidden,
+    LeaseLost,
+    NotYetTrue,
+    RotationError,
+    Throttled,
+    Unavailable,
+    Unexpected,
+)
 from rotation.fleet import Fleet
 from rotation.formats import rekey
 from rotation.model import (
     AccountId,
     Action,
     Group,
+    ProbeMode,
     Reason,
     Request,
     Role,
@@ -606,6 +617,145 @@ def test_a_pass_that_is_cancelled_while_it_looks_keeps_nobody_out(world: World) 
         asyncio.run(rotate(group(world), Request(), replace(world.tools(), leases=doorkeeper)))
 
     assert not doorkeeper.abandoned
+
+
+KEY, STRING = SecretRef("kv-a", "key"), SecretRef("kv-b", "string")
+LEAK = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+FORCE = Request(Trigger.OPERATOR, "F-1", force=True)
+SLOW, FAST = -6 * MINUTE, 6 * MINUTE
+"""Clocks of two workers, against the vaults'."""
+
+
+def passes(world: World, request: Request | None = None, *, skew: timedelta = timedelta(0)) -> Outcome:
+    """Let a worker with a clock of its own make a pass."""
+    world.skew = skew
+    return asyncio.run(rotate(group(world), request or Request(), world.tools()))
+
+
+def test_s2_a_forced_key_is_not_taken_for_the_leaked_one_where_clocks_are_apart(world: World) -> None:
+    """It reached one secret, written by a clock that is behind; the other still notes the end of what was there."""
+    world.given_up.add(world.keys["key1"])
+    passes(world, LEAK, skew=FAST)
+    world.now += 5 * MINUTE
+    world.unwritable.add(STRING)
+    passes(world, FORCE, skew=SLOW)
+    world.unwritable.clear()
+    world.now += MINUTE
+    forced = world.keys["key1"]
+    passes(world)
+    world.now += 20 * MINUTE
+    passes(world)
+
+    assert {forced} == world.published()
+    assert [] == world.violations
+
+
+def test_an_emergency_whose_key_waits_is_not_done_where_clocks_are_apart(due: World) -> None:
+    """Its note reached one secret, and the other seems to have been written later."""
+    due.mode, due.given_up = ProbeMode.REQUIRED, set(due.keys.values())
+    passes(due, skew=FAST)
+    due.now += 5 * MINUTE
+    leaked = due.keys["key2"]
+    due.slow = 7 * MINUTE
+    suspect = Suspect("key2", Sensitive(leaked).fingerprint, published=True)
+    emergency = replace(LEAK, suspects=(suspect,))
+    due.unwritable.add(STRING)
+    passes(due, emergency, skew=SLOW)
+    due.unwritable.clear()
+    for _ in range(6):
+        due.now += 8 * MINUTE
+        passes(due, emergency, skew=SLOW)
+
+    assert leaked not in due.keys.values()
+
+
+def test_a_staged_key_that_somebody_published_may_leak_like_any_other(world: World) -> None:
+    """One secret has it; the other still notes that it waits."""
+    world.mode, world.slow = ProbeMode.REQUIRED, 7 * MINUTE
+    passes(world, FORCE)
+    world.by_hand.add(world.keys["key2"])
+    world.write(KEY, Sensitive(world.keys["key2"]), world.tags_of(KEY), None)
+    world.now += 8 * MINUTE
+    leaked = world.published()
+    world.given_up |= leaked
+    passes(world, LEAK)
+    for _ in range(3):
+        world.now += 10 * MINUTE
+        passes(world)
+
+    assert set(world.keys.values()) & leaked == set()
+
+
+def test_an_idle_key_that_somebody_publishes_is_ended_all_the_same(world: World) -> None:
+    """It was idle when it was declared compromised, and no pass has made it since."""
+    suspect = Suspect("key2", Sensitive(world.keys["key2"]).fingerprint, published=False)
+    leaked = world.keys["key2"]
+    publish_by_hand(world, "key2")
+    passes(world, Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, grace=MINUTE, suspects=(suspect,)))
+    world.now += 12 * MINUTE
+    passes(world)
+
+    assert leaked not in world.keys.values()
+
+
+def test_a_key_that_waits_has_taken_the_place_of_one_that_was_to_be_retired(world: World) -> None:
+    """The note of that one's end is gone with it: both would not find room in a tag."""
+    passes(world, LEAK)
+    world.mode, world.slow = ProbeMode.REQUIRED, 7 * MINUTE
+    staged = passes(world, FORCE)
+    states = [tags.read(world.tags_of(ref)).state for ref in (KEY, STRING)]
+
+    assert "staged" == (staged.error and staged.error.code)
+    assert ["key1"] * 2 == [state.staged_slot for state in states]
+    assert [state.unretired() for state in states] == states
+
+
+def test_s2_who_is_aligned_is_not_told_that_its_key_was_never_given_out(world: World) -> None:
+    """A leaked key was retired; somebody publishes its successor in a secret, and another one is saved after that."""
+    world.given_up.add(world.keys["key1"])
+    passes(world, replace(LEAK, grace=timedelta(0)))
+    world.now += MINUTE
+    successor = world.keys["key1"]
+    world.put(SecretRef("kv-b", "joined"), successor)
+    world.now += MINUTE
+    world.write(KEY, Sensitive(world.keys["key2"]), world.tags_of(KEY), None)
+    world.now += MINUTE
+    aligned = passes(world)
+    for versions in world.secrets.values():
+        versions[-1] = replace(versions[-1], expires=world.now)
+    world.now += MINUTE
+    passes(world)
+
+    assert Action.ALIGN in [step.action for step in aligned.steps]
+    assert successor in world.keys.values()
+
+
+@pytest.mark.parametrize(
+    ("failure", "kept"),
+    [
+        pytest.param(Unavailable("504"), True, id="it may be done yet"),
+        pytest.param(NotYetTrue("it still runs"), True, id="it is being done"),
+        pytest.param(Throttled("429"), False, id="it was refused"),
+        pytest.param(Forbidden("403"), False, id="it was forbidden"),
+    ],
+)
+def test_s1_a_regenerate_of_unknown_fate_keeps_others_out(due: World, failure: RotationError, kept: bool) -> None:  # noqa: FBT001  # a table
+    """It would end the key that the next pass had made in that slot and published."""
+
+    class Unanswered(Broken):
+        async def probe(self, _: Description, key: Sensitive) -> Probe:
+            return Probe.ACCEPTED if key.reveal() in due.keys.values() else Probe.REFUSED
+
+        async def regenerate(self, *_: object) -> Sensitive:
+            raise failure
+
+    doorkeeper = Doorkeeper()
+    tools: Tools = replace(due.tools(), providers=Unanswered(due), leases=doorkeeper)  # type: ignore[arg-type]  # it stands in for one
+
+    outcome = asyncio.run(rotate(group(due), Request(), tools))
+
+    assert outcome.error is failure
+    assert kept is doorkeeper.abandoned
 
 
 class Broken:

@@ -119,6 +119,11 @@ BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
     ),
     "a retirement in words": ({"rotation-policy": "retire-after=soon"}, "rotation-policy", NO_DURATION),
     "a state that somebody edited": ({"rotation-state": "retire-at=soon"}, "rotation-state", f"retire-at: {NO_TIME}"),
+    "a key that is no fingerprint": (
+        {"rotation-state": "retire-key=11AA11AA11AA"},
+        "rotation-state",
+        "retire-key: it is not the fingerprint of a key, which has 12 hex digits",
+    ),
     "a local time": (
         {"rotation-state": "rotated-at=2026-11-21T03:00:00+01:00"},
         "rotation-state",

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tests.proof.orders.crew import Point
-from tests.proof.orders.machine import EveryOrder
+from tests.proof.orders.machine import SECRETS, EveryOrder
+from tests.proof.picture import STATE
 
 
 def test_s1_a_split_is_not_mended_by_a_key_that_is_not_accepted_yet(state: EveryOrder) -> None:
@@ -74,3 +75,38 @@ def test_a_wrong_tag_does_not_bring_a_leaked_key_back(state: EveryOrder, publica
     state.tags_edited(member=publications - 1, change="the other slot")
     state.regenerated_in_the_portal(slot=1)
     state.sweep(worker=0)
+
+
+def test_s2_the_idle_key_is_not_the_one_that_a_pass_is_just_making(state: EveryOrder) -> None:
+    """The idle key is declared compromised while a pass has replaced it and has not published the new one yet."""
+    state.begin(service="batch", neighbour=None, publications=1, fresh=False, probe="try")
+    at, other_at = Point("regenerating", 0, "before"), Point("listing keys", 0, "before")
+    state.workers_meet(at=at, lost=False, member=0, other="idle", other_at=other_at, regenerated=None, what="force")
+
+
+def test_s2_the_note_of_a_leaked_key_says_nothing_of_its_successor(state: EveryOrder) -> None:
+    """A forced order reached one of two secrets; somebody saves the other, with the note of what was there before."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    state.order(what="active", member=0, number=1, again=False)
+    state.worker_dies(at=Point("publishing", 1, "before"), member=0, what="force")
+    (noting,) = [n for n, ref in enumerate(SECRETS[:2]) if "retire-at" in state.judge.current[ref]["tags"][STATE]]
+    state.saved_again(member=noting)
+    state.audit(worker=0)
+    state.time_passes(hours=0.3)
+    state.audit(worker=0)
+
+
+def test_a_leaked_key_is_not_taken_from_who_was_away(state: EveryOrder) -> None:
+    """A secret is recovered during the grace, with the leaked key in it, and the key of the other one is ended."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    state.taken_away(member=1, what="deleted")
+    state.order(what="active", member=0, number=1, again=False)
+    declared = set(state.declared)
+    state.enrolled(member=1, slot="published")
+    state.regenerated_in_the_portal(slot=1)
+    state.audit(worker=0)
+    state.time_passes(hours=1)
+    state.audit(worker=0)
+
+    assert declared
+    assert not declared & set(state.judge.live[state.account].values())
