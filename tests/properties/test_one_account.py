@@ -161,6 +161,23 @@ class OneAccount(RuleBasedStateMachine):
         """The data plane comes within reach of the app, or goes out of it."""
         self.world.unreachable = far
 
+    @rule(minutes=st.sampled_from([-6, 0, 6]))
+    def another_worker(self, minutes: int) -> None:
+        """Another worker is at work from now on, and its clock is apart from the vaults'."""
+        self.world.skew = timedelta(minutes=minutes)
+
+    @rule(ref=refs)
+    def saved_again(self, ref: SecretRef) -> None:
+        """Somebody saves a secret as it is, in a new version, which is the latest one then."""
+        self.world.now += timedelta(seconds=1)
+        current = self.world.secrets[ref][-1]
+        self.world.write(ref, current.value or Sensitive(""), current.tags, current.expires)
+
+    @rule(ref=st.none() | refs)
+    def a_vault_refuses(self, ref: SecretRef | None) -> None:
+        """A secret cannot be written to for a while."""
+        self.world.unwritable = {ref} if ref else set()
+
     @invariant()
     def published_keys_work(self) -> None:
         """S1 and S2, in every moment so far."""
@@ -173,6 +190,7 @@ class OneAccount(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         self.world.unreachable, self.world.lags, self.world.fuse = False, False, None
+        self.world.unwritable.clear()
         rounds = 0
         while rounds < 4 or ((self.waiting or self.refused) and rounds < 60):
             rounds += 1
