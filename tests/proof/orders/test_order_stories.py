@@ -74,3 +74,14 @@ def test_a_wrong_tag_does_not_bring_a_leaked_key_back(state: EveryOrder, publica
     state.tags_edited(member=publications - 1, change="the other slot")
     state.regenerated_in_the_portal(slot=1)
     state.sweep(worker=0)
+
+
+def test_a_leaked_key_ends_although_the_secret_that_was_named_is_deleted(state: EveryOrder) -> None:
+    """An emergency meets another pass at work; before the queue brings it, somebody deletes the secret it names."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    leaked = state.judge.meant(state.account, "active")
+    at = Point("describing", 0, "before")
+    state.workers_meet(at=at, lost=False, member=0, other="active", other_at=None, regenerated=None, what="look")
+    assert 1 == len(state.crew.queue)
+    state.taken_away(member=0, what="deleted")
+    state.declared |= leaked
