@@ -21,7 +21,7 @@ from rotation.errors import (
     Unexpected,
     Untrusted,
 )
-from rotation.model import SecretRef
+from rotation.model import Request, SecretRef
 from rotation.report import Json, Report
 
 JSON = "application/json"
@@ -87,6 +87,12 @@ def accepted(document: Json, ref: SecretRef) -> Reply:
     """Say that it is not finished yet, and where to look."""
     look = f"/api/status?{urlencode({'vault': ref.vault, 'secret': ref.name})}"
     return Reply(HTTPStatus.ACCEPTED, {**document, "look": look}, headers={"Location": look, "Retry-After": str(SOON)})
+
+
+def unfinished(error: RotationError, request: Request, report: Report | None = None) -> Reply:
+    """Say that it is not finished and that nobody goes on with it, so that it has to be asked for again."""
+    detail = f"{error}; it is not in the queue: ask again with request_id {request.id}"
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, detail, SOON, report)
 
 
 def _problem(status: HTTPStatus, code: str, detail: str, retry_after: int | None, report: Report | None) -> Reply:

@@ -31,7 +31,7 @@ from rotation.errors import (
 from rotation.events import envelope, kind_of, read_event
 from rotation.fleet import Fleet, Survey
 from rotation.messages import Work
-from rotation.model import Action, Group, Reason, Request, SecretRef, Trigger, Verdict
+from rotation.model import AccountId, Action, Group, Reason, Request, SecretRef, Trigger, Verdict
 from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
@@ -116,10 +116,11 @@ class Triggers:
             return
         try:
             outcome = await self._carry_out(work, delivery)
-        except NotFound as error:
-            # Most events speak of secrets that nobody asked us to rotate.
-            telemetry.ignored("rotate_account", str(error), request_id=work.request.id)
         except RotationError as error:
+            if isinstance(error, NotFound) and not work.request.insists:
+                # Most events speak of secrets that nobody asked us to rotate.
+                telemetry.ignored("rotate_account", str(error), request_id=work.request.id)
+                return
             telemetry.failed("rotate_account", error, request_id=work.request.id, delivery=delivery)
             if isinstance(error, Transient):
                 # What caused it may quote what Azure said, and is not for the host's log.
@@ -202,7 +203,7 @@ class Triggers:
             return outcome
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(work.asked)
-        meant = _meant(survey, work)
+        meant = _meant(survey, work, delivery or 1)
         if isinstance(meant, Outcome):
             telemetry.attempt("rotate_account", meant, delivery=delivery)
             return meant
@@ -223,24 +224,37 @@ class Triggers:
         )
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
+        account = None
         if request.compromised:
-            request = await self._in_time(self._identified(order.ref, request, asked))
-        reply = await self._while_waited_for(self._rotate(order, request, asked), order.ref, request, asked)
+            request, account = await self._in_time(self._identified(order.ref, request, asked))
+        report = await self._while_waited_for(self._rotate(order, request, asked), asked)
         if request.compromised and request.suspects is None:
             # Which key is meant was not known when it was asked for, and later the same words may mean another one.
-            return reply
+            return self._not_queued(report, order.ref, request)
+        reply = self._handed_over(order.ref, request) if report is None else replies.reported(report, order.ref)
         if reply.status == HTTPStatus.LOCKED and request.compromised:
             # For the same reason nobody is told to ask again.
             reply = self._handed_over(order.ref, request)
         if reply.status != HTTPStatus.ACCEPTED:
             return reply
+        if account is None and report is not None:
+            account = AccountId.parse(report.outcomes[0].account)
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
-        return replace(reply, message=messages.write(Work(secrets=(order.ref,), request=request, asked=asked)))
+        work = Work(account=account, secrets=(order.ref,), request=request, asked=asked)
+        return replace(reply, message=messages.write(work))
 
-    async def _while_waited_for(
-        self, rotating: Coroutine[None, None, Report], ref: SecretRef, request: Request, asked: datetime
-    ) -> Reply:
-        """Answer with the report, or, when that takes too long since it was asked, that the pass goes on.
+    def _not_queued(self, report: Report | None, ref: SecretRef, request: Request) -> Reply:
+        """Answer where nothing comes after the answer: what is not finished has to be asked for again."""
+        if report is None:
+            late = Unavailable(f"it takes longer than {self._patience:g} seconds and may still be done")
+            return replies.unfinished(late, request)
+        error = report.outcomes[0].error
+        if isinstance(error, NotYetTrue):
+            return replies.unfinished(error, request, report)
+        return replies.reported(report, ref)
+
+    async def _while_waited_for(self, rotating: Coroutine[None, None, Report], asked: datetime) -> Report | None:
+        """The report, or nothing when that takes too long since it was asked, while the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
@@ -252,9 +266,7 @@ class Triggers:
         finally:
             if not task.done():
                 task.add_done_callback(_end_of_waiting)
-        if task.done():
-            return replies.reported(task.result(), ref)
-        return self._handed_over(ref, request)
+        return task.result() if task.done() else None
 
     def _handed_over(self, ref: SecretRef, request: Request) -> Reply:
         telemetry.event("handed-over", function="rotate_now", secret=str(ref), request_id=request.id)
@@ -276,11 +288,14 @@ class Triggers:
             return Report(strays, survey.problems)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
 
-    async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> Request:
+    async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> tuple[Request, AccountId | None]:
+        """The request with the keys that it means, and their account."""
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(asked)
         groups, _ = survey.named([ref])
-        return await identified(groups[0], request, engine.world.tools) if groups else request
+        if not groups:
+            return request, None
+        return await identified(groups[0], request, engine.world.tools), groups[0].account
 
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
@@ -354,18 +369,33 @@ class _Engine:
             return await self.fleet.rotate(survey, [group], request, tell)
 
 
-def _meant(survey: Survey, work: Work) -> Group | Outcome:
-    """The account of a message as it is listed now, or the outcome of a secret that names no account."""
-    groups, strays = survey.named(work.secrets) if work.account is None else (survey.groups, ())
+def _meant(survey: Survey, work: Work, delivery: int) -> Group | Outcome:
+    """The account of a message as it is listed now, or the outcome of a secret that names no account.
+
+    A listing that lags may hide a secret: it is gone when another one, for another delivery, does not show it either.
+    """
+    groups = survey.named(work.secrets)[0] if work.account is None else survey.groups
     group = next((g for g in groups if work.account in (None, g.account)), None)
-    if group is not None and set(work.secrets) <= {secret.ref for secret in group.secrets}:
+    listed = set() if group is None else {secret.ref for secret in group.secrets}
+    if group is not None and listed.issuperset(work.secrets):
         return group
-    if group is None and strays:
-        return strays[0]
+    stray = next((o for o in survey.strays if not set(o.secrets).isdisjoint(work.secrets)), None)
+    if group is None and stray is not None:
+        return stray
     for ref in work.secrets:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
-    raise ChangedMeanwhile(f"{_several(list(map(str, work.secrets)))}: not all of them publish {work.account} any more")
+    names = _several(list(map(str, work.secrets)))
+    if delivery == 1 or not listed.isdisjoint(work.secrets):
+        raise ChangedMeanwhile(f"{names}: not all of them publish {work.account} any more")
+    if group is not None:
+        return group
+    if survey.problems:
+        raise min(survey.problems.values(), key=lambda problem: problem.exit_code) from None
+    raise NotFound(
+        f"{names}: no managed secret of that name any more, and no other one publishes {work.account}; "
+        "nothing was rotated: `enroll` one and ask again, or regenerate the key by hand"
+    )
 
 
 def _several(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import pytest
 
 from rotation.clock import SystemClock
-from rotation.errors import Staged
+from rotation.errors import ChangedMeanwhile, Staged, Throttled
 from rotation.replies import Reply
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS
 from tests.integration.engine import Later
+from tests.integration.estates import publication
 from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
 from tests.seeing import changes, regenerates, told
 
@@ -47,10 +49,34 @@ def published(simulator: ControlClient) -> list[tuple[str, bool]]:
     return [(row["slot"], row["opens"]) for row in simulator.verdict()]
 
 
+def suspects(reply: Reply) -> list[dict[str, Any]]:
+    """The keys that an emergency means, as the queue is told."""
+    told: list[dict[str, Any]] = json.loads(reply.message or "")["request"]["suspects"]
+    return told
+
+
 def keys(simulator: ControlClient) -> dict[str, str]:
     """The fingerprints of the account's keys, by slot."""
     (account,) = simulator.accounts()
     return {slot: key["fingerprint"] for slot, key in account["slots"].items()}
+
+
+async def handed_over(simulator: ControlClient, *, twice: bool = False) -> bytes:
+    """The message of an emergency that met another pass on an account that is fresh, and published twice perhaps."""
+    estate = over_two_vaults()
+    for vault, name in zip(estate["vaults"], ("secret-0", "secret-1") if twice else ("secret-0",), strict=False):
+        vault["secrets"] = [publication("storage", name, "key", created="PT1H", expires="P90D")]
+    simulator.reset(estate)
+    async with app() as busy, app() as triggers:
+        (message,) = await busy.audit()
+        stall = simulator.fault(method="POST", path="listKeys", stall=True, times=1)
+        auditing = asyncio.create_task(busy.rotate_account(message.encode()))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        reply = await ask(triggers, **EMERGENCY, grace="PT0S")
+        simulator.lift(stall)
+        await auditing
+    assert HTTPStatus.ACCEPTED == reply.status
+    return (reply.message or "").encode()
 
 
 @pytest.mark.parametrize("order", [{}, EMERGENCY, FORCED], ids=["usual", "emergency", "forced"])
@@ -82,7 +108,8 @@ async def test_what_was_staged_for_a_request_is_its_own_whoever_publishes_it(
     simulator.behave(propagation_delay=2)
     async with app(settings=IMPATIENT) as triggers:
         reply = await ask(triggers, **order)
-    assert (202, True) == (reply.status, reply.message is not None)
+    assert 202 == reply.status
+    assert str(json.loads(reply.message or "")["account"]).endswith("/stone")
     async with app() as triggers:
         await sweep(triggers)
         await triggers.rotate_account((reply.message or "").encode())
@@ -187,3 +214,106 @@ async def test_a_compromised_key_is_the_one_that_was_meant_when_it_was_declared(
     assert before[meant] != keys(simulator)[meant]
     assert rotated[other] == keys(simulator)[other]
     assert [("key2", True)] == published(simulator)
+
+
+async def test_who_was_not_understood_is_not_told_that_it_was_accepted(simulator: ControlClient) -> None:
+    """Nobody could ask whether a value is drift, so that it was not known which key is meant; nothing is queued."""
+    simulator.behave(propagation_delay=60)
+    simulator.regenerate("stone", "key1")
+    simulator.fault(host="blob", times=1, status=503)
+    async with app(settings=IMPATIENT) as triggers:
+        reply = await ask(triggers, **EMERGENCY)
+        again = await ask(triggers, **EMERGENCY)
+
+    assert (503, None, "60") == (reply.status, reply.message, reply.headers["Retry-After"])
+    assert ("not-yet-true", True) == (reply.document["code"], "report" in reply.document)
+    assert str(reply.document["detail"]).endswith("; it is not in the queue: ask again with request_id incident-7")
+    assert (202, {"key1"}) == (again.status, {key["slot"] for key in suspects(again)})
+
+
+async def test_who_was_not_understood_in_time_is_told_to_ask_again(simulator: ControlClient) -> None:
+    """The pass that goes on may yet find out what is meant; whoever asks again with the same id finds it done."""
+    simulator.regenerate("stone", "key1")
+    simulator.fault(host="blob", times=1, status=503)
+    stall = simulator.fault(host="kv-two", path="/secrets", stall=True)
+    later = Later()
+    async with app(later, patience=60) as triggers:
+        asking = asyncio.create_task(ask(triggers, **EMERGENCY))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        later.ahead = timedelta(seconds=60)
+        simulator.lift(stall)
+        reply = await asking
+    async with app(later) as triggers:
+        again = await ask(triggers, **EMERGENCY)
+
+    assert (503, None, "60") == (reply.status, reply.message, reply.headers["Retry-After"])
+    assert str(reply.document["detail"]).endswith("; it is not in the queue: ask again with request_id incident-7")
+    assert (200, 1, [("key2", True)]) == (again.status, regenerates(simulator), published(simulator))
+
+
+async def test_a_compromised_key_ends_although_the_secret_that_was_named_is_gone(simulator: ControlClient) -> None:
+    """S1: only a listing that does not lag, a minute later, tells that it is."""
+    message = await handed_over(simulator, twice=True)
+    before = keys(simulator)
+    simulator.change_secret("kv-one", "secret-0", deleted=True)
+    async with app() as triggers:
+        with pytest.raises(ChangedMeanwhile):
+            await triggers.rotate_account(message)
+        meanwhile = keys(simulator)
+        await triggers.rotate_account(message, 2)
+
+    assert before == meanwhile
+    assert set(before.values()).isdisjoint(keys(simulator).values())
+    assert [("key2", True)] == published(simulator)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["account", "no account"])
+async def test_an_emergency_that_finds_nothing_any_more_wakes_somebody(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture, *, known: bool
+) -> None:
+    """The leaked key still works, and no sweep would meet it."""
+    message = await handed_over(simulator)
+    if not known:
+        message = json.dumps({**json.loads(message), "account": None}).encode()
+    simulator.change_secret("kv-one", "secret-0", deleted=True)
+    async with app() as triggers:
+        await triggers.rotate_account(message, 2)
+
+    failures = [(event["error"], event["request_id"], event["message"][:44]) for event in told(caplog, "failed")]
+    assert [("not-found", "incident-7", "kv-one/secret-0: no managed secret of that n")] == failures
+    assert logging.ERROR in [record.levelno for record in caplog.records if "rotation.failed" in record.message]
+    assert 0 == regenerates(simulator)
+
+
+async def test_an_account_may_be_published_in_a_vault_that_cannot_be_listed(simulator: ControlClient) -> None:
+    """The emergency waits until it can be."""
+    message = await handed_over(simulator)
+    simulator.change_secret("kv-one", "secret-0", deleted=True)
+    simulator.fault(host="kv-two", path="/secrets", status=429, retry_after=60)
+    async with app() as triggers:
+        with pytest.raises(Throttled, match="kv-two"):
+            await triggers.rotate_account(message, 2)
+
+
+async def test_a_secret_that_was_named_and_cannot_be_read_any_more_is_told(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody broke its tags meanwhile, and no other publishes the account."""
+    message = await handed_over(simulator)
+    simulator.change_secret("kv-one", "secret-0", tags={"resource-id": "stone"})
+    async with app() as triggers:
+        await triggers.rotate_account(message)
+
+    assert ["tags-unreadable"] == [attempt.get("reason") for attempt in told(caplog, "attempt")[-1:]]
+
+
+async def test_what_a_sweep_finds_no_more_wakes_nobody(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody deleted the last secret of an account."""
+    async with app() as triggers:
+        (message,) = await triggers.sweep()
+        simulator.change_secret("kv-one", "secret-0", deleted=True)
+        await triggers.rotate_account(message.encode(), 2)
+
+    assert (1, []) == (len(told(caplog, "ignored")), told(caplog, "failed"))

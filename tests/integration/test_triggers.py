@@ -114,14 +114,15 @@ async def test_s1_a_publication_that_was_added_since_is_not_overlooked(simulator
     assert 2 == len(simulator.verdict())
 
 
-async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: ControlClient) -> None:
+@pytest.mark.parametrize("delivery", [1, DELIVERIES])
+async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: ControlClient, delivery: int) -> None:
     """A listing that lags behind would show the same, so that nothing may be regenerated."""
     simulator.reset(one_account("storage", publications=3))
     async with app() as triggers:
         (message,) = await triggers.sweep()
         simulator.reset(over_two_vaults())
         with pytest.raises(ChangedMeanwhile):
-            await triggers.rotate_account(message.encode())
+            await triggers.rotate_account(message.encode(), delivery)
 
     assert 0 == regenerates(simulator)
 

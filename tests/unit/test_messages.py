@@ -31,6 +31,7 @@ WORKS = {
         asked=ASKED,
     ),
     "emergency for certain keys": Work(
+        account=ACCOUNT,
         secrets=(REF,),
         request=Request(
             Trigger.OPERATOR,

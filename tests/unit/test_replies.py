@@ -30,7 +30,7 @@ from rotation.errors import (
     Unexpected,
     Untrusted,
 )
-from rotation.model import Action, Reason, SecretRef, Verdict
+from rotation.model import Action, Reason, Request, SecretRef, Verdict
 from rotation.report import Outcome, Report, Step
 from tests.unit.test_errors import NAMED
 
@@ -138,3 +138,15 @@ def test_several_complaints_are_a_list() -> None:
     """A script need not split a text into lines."""
     assert ["one", "two"] == json.loads(replies.problem(BadInput("one\ntwo")).text)["errors"]
     assert "errors" not in replies.problem(BadInput("one")).document
+
+
+def test_what_nobody_goes_on_with_is_to_be_asked_for_again() -> None:
+    """It is not accepted, although the same error is where the queue goes on."""
+    failed = Report((Outcome("account", (REF,), error=NotYetTrue("it is not there yet")),))
+    reply = replies.unfinished(NotYetTrue("it is not there yet"), Request(id="incident-7"), failed)
+
+    assert (503, {"Retry-After": "60"}) == (reply.status, reply.headers)
+    assert (
+        "it is not there yet; it is not in the queue: ask again with request_id incident-7" == reply.document["detail"]
+    )
+    assert failed.to_json() == reply.document["report"]

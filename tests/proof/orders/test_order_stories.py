@@ -110,3 +110,14 @@ def test_a_leaked_key_is_not_taken_from_who_was_away(state: EveryOrder) -> None:
 
     assert declared
     assert not declared & set(state.judge.live[state.account].values())
+
+
+def test_a_leaked_key_ends_although_the_secret_that_was_named_is_deleted(state: EveryOrder) -> None:
+    """An emergency meets another pass at work; before the queue brings it, somebody deletes the secret it names."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    leaked = state.judge.meant(state.account, "active")
+    at = Point("describing", 0, "before")
+    state.workers_meet(at=at, lost=False, member=0, other="active", other_at=None, regenerated=None, what="look")
+    assert 1 == len(state.crew.queue)
+    state.taken_away(member=0, what="deleted")
+    state.declared |= leaked
