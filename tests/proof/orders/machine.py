@@ -280,6 +280,7 @@ class EveryOrder(RuleBasedStateMachine):
             return
         point = {**POINTS[writing], "path": f"^/secrets/{ref[1]}(/|$)", "host": f"^{ref[0]}\\."}
         fault = self.control.fault(status=503, times=1, when=when, **point)
+        read = self.judge.current[ref]
         edits: list[tuple[people.Tags, people.Tags]] = []
 
         def meanwhile() -> None:
@@ -287,8 +288,11 @@ class EveryOrder(RuleBasedStateMachine):
             self.control.change_secret(*ref, tags=people.edited(before, change, self.service))
             self.judge.people_acted()
             after = self.judge.current[ref]
-            if writing == "noting" and change == people.WRONG_SLOT and people.rightly_tagged(after):
-                return  # who corrects the tag has done what the pass was about to do
+            # Who corrects the tag has done what the pass was about to do, and who takes back what it has noted makes
+            # it look as if that had never arrived.
+            corrected = change == people.WRONG_SLOT and people.rightly_tagged(after)
+            if writing == "noting" and (corrected or after["tags"] == read["tags"]):
+                return
             edits.append((self.edited(before), self.edited(after)))
 
         self.stage.run(self.crew.is_disturbed(self.job(what, member), self.clock, fault, meanwhile))
