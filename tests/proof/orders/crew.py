@@ -186,14 +186,17 @@ class Crew:
 
     async def is_disturbed(self, job: Job, clock: Together, fault: str, meanwhile: Callable[[], None]) -> None:
         """While a worker waits to repeat a request that a fault has struck, something happens."""
-        deeds = Deeds()
+        deeds, happening = Deeds(), asyncio.Lock()
 
         async def between() -> None:
-            if self._control.hits(fault):
-                clock.meanwhile = None
-                await self._quiet()
-                self._look(deeds)
-                meanwhile()
+            # Others of its requests may wait as well, and the first to do so after the fault sees to it; nobody goes
+            # on before it has happened, or it might happen between the last look at a secret and the write.
+            async with happening:
+                if clock.meanwhile and self._control.hits(fault):
+                    await self._quiet()
+                    self._look(deeds)
+                    meanwhile()
+                    clock.meanwhile = None
 
         clock.meanwhile = between
         await job(self._workers[0], deeds)

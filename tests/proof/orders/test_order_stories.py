@@ -59,6 +59,22 @@ def test_who_corrects_a_tag_that_a_pass_is_about_to_correct_does_not_stop_it(sta
     state.edited_between_attempts(change="the other slot", member=0, what="force", when="before", writing="noting")
 
 
+def test_who_takes_back_what_a_pass_has_just_corrected_is_corrected(state: EveryOrder) -> None:
+    """A correction arrived but its answer did not; with the wrong tag again, all looks as if it had never arrived."""
+    state.begin(service="webpubsub", neighbour=None, publications=1, fresh=True, probe="try")
+    state.tags_edited(member=0, change="the other slot")
+    state.edited_between_attempts(change="the other slot", member=0, what="look", when="after", writing="noting")
+
+
+def test_an_edit_is_seen_by_the_write_that_is_tried_again_while_another_awaits_its_turn(state: EveryOrder) -> None:
+    """The vault's quota was used up, so that of two notes one still waits to be sent when the other one fails."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    state.tags_edited(member=1, change="the other slot")
+    state.accident_ahead(accident="throttled", doing="noting", skip=0, times=2, when="before")
+    at_once = "both, at once"
+    state.edited_between_attempts(change="the other slot", member=0, what=at_once, when="before", writing="noting")
+
+
 def test_a_key_of_an_order_that_followed_an_emergency_keeps_its_promise(state: EveryOrder) -> None:
     """Both orders were cut short, so that one secret notes the end of a leaked key and another has its successor."""
     state.begin(service="batch", neighbour=None, publications=2, fresh=False, probe="try")
