@@ -1,7 +1,7 @@
 """What the world outside sees of an account and its publications, and what has become of them since."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +43,13 @@ def take(simulator: ControlClient, before: Mapping[str, str]) -> Picture:
     rows = {f"{row['vault']}/{row['secret']}": row for row in simulator.verdict()}
     written = [change for change in simulator.history() if "secret" in change]
     current = {_name(change): change["tags"] for change in written}
+    live = {told["fingerprint"] for told in account["slots"].values()}
     return Picture(
         published={name: row["slot"] for name, row in rows.items()},
         closed=frozenset(name for name, row in rows.items() if not row["opens"]),
         changed=frozenset(slot for slot, told in account["slots"].items() if told["fingerprint"] != before[slot]),
         tags={name: {tag: text for tag, text in tags.items() if tag != STATE} for name, tags in current.items()},
-        state=frozenset(note for tags in current.values() for note in _notes(tags.get(STATE, ""))),
+        state=frozenset(note for tags in current.values() for note in _notes(tags.get(STATE, ""), live)),
         kept=frozenset((change["content_type"], change["tags"].get("owner")) for change in written),
         versions=Counter(name for name, _ in {(_name(change), change["version"]) for change in written}),
         regenerated=Counter({slot: told["regenerated"] for slot, told in account["slots"].items()}),
@@ -75,7 +76,12 @@ def _name(change: Mapping[str, Any]) -> str:
     return f"{change['vault']}/{change['secret']}"
 
 
-def _notes(state: str) -> Iterator[tuple[str, str]]:
+def _notes(state: str, live: Container[str]) -> Iterator[tuple[str, str]]:
     for note in filter(None, state.split(";")):
         name, _, value = note.partition("=")
-        yield name, "a time" if name in TIMES else value
+        if name in TIMES:
+            yield name, "a time"
+        elif name == "retire-key":
+            yield name, "a key that works" if value in live else "a key that is gone"
+        else:
+            yield name, value

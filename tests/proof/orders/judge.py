@@ -268,6 +268,8 @@ class Judge:
         assert timedelta(seconds=-1) <= late <= DRAFTING, f"S3: {name} expires at another time than its tag says"
         if now["accepted"]:
             self._broken.discard(ref)
+        elif key in self._killed:
+            self._broken.add(ref)
         if key not in {replaced, *published} and not self._pointed_at(now, [managed, *others] if managed else others):
             deeds.brought.add(key)
             assert key not in self._compromised, f"a compromised key was published in {name}"

@@ -137,3 +137,11 @@ def test_a_leaked_key_ends_although_the_secret_that_was_named_is_deleted(state: 
     assert 1 == len(state.crew.queue)
     state.taken_away(member=0, what="deleted")
     state.declared |= leaked
+
+
+def test_a_key_that_somebody_ends_while_a_secret_is_enrolled_with_it_is_theirs_to_mend(state: EveryOrder) -> None:
+    """The secret was no publication yet when the key was regenerated in the portal."""
+    state.begin(service="batch", neighbour=None, publications=1, fresh=False, probe="try")
+    state.keys_travel(seconds=150)
+    at = Point("publishing", 0, "before")
+    state.workers_meet(at=at, lost=False, member=1, other="force", other_at=None, regenerated=0, what="enroll")
