@@ -17,7 +17,7 @@ from tests.integration.estates import FORMATS, NAMES, SLOTS, publication
 from tests.proof.orders import people
 from tests.proof.orders.crew import POINTS, Crew, Job, Point
 from tests.proof.orders.judge import Deeds, Judge, Ref, Row
-from tests.proof.orders.stage import Leases, Stage, Together, Worker
+from tests.proof.orders.stage import Apart, Leases, Stage, Together, Worker
 
 OVERLAP = timedelta(days=2)
 SECRETS: tuple[Ref, ...] = (("kv-one", "secret-0"), ("kv-one", "secret-1"), ("kv-two", "secret-2"))
@@ -76,9 +76,21 @@ class EveryOrder(RuleBasedStateMachine):
         publications=st.integers(1, 3),
         fresh=st.booleans(),
         probe=st.sampled_from(["try", "required", "try", "required", "off"]),
+        apart=st.sampled_from([0, 6, -6, 0, 1, -1]),
     )
-    def begin(self, service: str, neighbour: str | None, publications: int, fresh: bool, probe: str) -> None:  # noqa: FBT001  # drawn
-        """An account that is due or fresh, published in one to three secrets; perhaps another one beside it."""
+    def begin(  # noqa: PLR0913, PLR0917  # drawn
+        self,
+        service: str,
+        neighbour: str | None,
+        publications: int,
+        fresh: bool,  # noqa: FBT001  # drawn
+        probe: str,
+        apart: int = 0,
+    ) -> None:
+        """An account that is due or fresh, published in one to three secrets; perhaps another one beside it.
+
+        The clock of one worker is some minutes ahead of the other's and of Azure's, or behind.
+        """
         self.stage.tally["examples"] += 1
         self.service, self.account, self.probe = service, NAMES[service], probe
         self.control.reset(estate(service, neighbour, publications, fresh=fresh))
@@ -94,8 +106,10 @@ class EveryOrder(RuleBasedStateMachine):
             # The app wants to be told a place; the leases here are the story's own.
             "ROTATION_LEASES": "https://nobody.blob.core.windows.net/leases",
         }
-        self.workers = tuple(Worker(environment, self.clock, self.leases) for _ in range(2))
-        self.judge = Judge(self.control, OVERLAP)
+        skew = timedelta(minutes=apart)
+        clocks = self.clock, Apart(self.clock, skew)
+        self.workers = tuple(Worker(environment, clock, self.leases) for clock in clocks)
+        self.judge = Judge(self.control, OVERLAP, ahead=max(skew, timedelta()))
         self.crew = Crew(self.stage, self.judge, self.leases, self.workers)
         self.declared: set[str] = set()
         """Compromised keys whose end somebody was promised."""

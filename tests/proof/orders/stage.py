@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from rotation import telemetry
 from rotation.errors import Busy, LeaseLost
 from rotation.fleet import Fleet
 from rotation.model import AccountId
+from rotation.ports import Clock
 from rotation.triggers import Triggers
 from simulator.client import ControlClient
 from tests.integration.engine import Later
@@ -48,6 +49,22 @@ class Together(Later):
 
     def _tell(self) -> None:
         self._control.behave(clock_offset=self.ahead.total_seconds())
+
+
+class Apart:
+    """The same time, on a machine whose clock is set ahead of Azure's, or behind it."""
+
+    def __init__(self, clock: Clock, by: timedelta) -> None:
+        self._clock = clock
+        self._by = by
+
+    def now(self) -> datetime:
+        """Return the time that this machine takes it for."""
+        return self._clock.now() + self._by
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._clock.sleep(seconds)
 
 
 class Held:
@@ -101,7 +118,7 @@ class Leases:
 class Worker:
     """A process of the Functions app: it keeps its connections and listings until it is killed."""
 
-    def __init__(self, environment: dict[str, str], clock: Together, leases: Leases) -> None:
+    def __init__(self, environment: dict[str, str], clock: Clock, leases: Leases) -> None:
         self._environment = {**os.environ, **environment}
         self._clock = clock
         self._leases = leases
