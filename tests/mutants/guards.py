@@ -269,6 +269,20 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
+        "an emergency is over when its key ends for an earlier one",
+        "rotation/act.py",
+        "asked = policy.over_with(self._facts, slot)",
+        "asked = verdict.reason is Reason.COMPROMISED",
+        "tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "an emergency is not over with one of two keys",
+        "rotation/policy.py",
+        "return {suspect.slot for suspect in _pending(facts)} == {slot}",
+        "return slot in {suspect.slot for suspect in _pending(facts)}",
+        f"{ENGINE} tests/unit/test_policy.py",
+    ),
+    Guard(
         "nobody is enrolled with a key that is only listed",
         "rotation/enroll.py",
         "        self._refuse_what_is_behind(seen.facts)\n",

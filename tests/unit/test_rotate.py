@@ -42,7 +42,7 @@ from rotation.report import Outcome
 from rotation.rotate import CHANGES, MAX_STEPS, REPAIRS, identified, plan
 from rotation.rotate import rotate as one_pass
 from tests.properties.world import Died, World
-from tests.unit.facts import ACCOUNT, DAY, MINUTE, NOW, SECOND
+from tests.unit.facts import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND
 
 OPERATOR = Request(Trigger.OPERATOR, "INC-7")
 
@@ -696,6 +696,22 @@ def test_an_idle_key_that_somebody_publishes_is_ended_all_the_same(world: World)
     passes(world)
 
     assert leaked not in world.keys.values()
+
+
+def test_an_emergency_is_not_over_with_the_first_of_two_keys(world: World) -> None:
+    """One was to be retired already; the other was idle when it was declared, and somebody has published it since."""
+    passes(world, replace(LEAK, grace=HOUR))
+    leaked = dict(world.keys)
+    both = [Suspect(slot, Sensitive(key).fingerprint, slot == "key1") for slot, key in leaked.items()]
+    world.now += HOUR
+    for ref in (KEY, STRING):
+        current = world.secrets[ref][-1]
+        world.write(ref, current.value or Sensitive(""), current.tags, current.expires)
+    passes(world, Request(Trigger.OPERATOR, "INC-8", compromised=Role.BOTH, suspects=tuple(both)))
+    world.now += HOUR
+    passes(world)
+
+    assert not set(leaked.values()) & set(world.keys.values())
 
 
 def test_a_key_that_waits_has_taken_the_place_of_one_that_was_to_be_retired(world: World) -> None:

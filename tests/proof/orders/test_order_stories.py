@@ -145,3 +145,12 @@ def test_a_key_that_somebody_ends_while_a_secret_is_enrolled_with_it_is_theirs_t
     state.keys_travel(seconds=150)
     at = Point("publishing", 0, "before")
     state.workers_meet(at=at, lost=False, member=1, other="force", other_at=None, regenerated=0, what="enroll")
+
+
+def test_an_emergency_is_over_when_its_key_ends_for_an_earlier_one(state: EveryOrder) -> None:
+    """The key that is meant was to be retired already; who says it again does not mean the key that came after it."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=False, probe="try")
+    state.audit(worker=0)
+    state.saved_meanwhile(member=0, what="both, at once")
+    state.regenerated_in_the_portal(slot=0)
+    state.order(again=True, member=0, number=1, what="active")
