@@ -240,9 +240,12 @@ class Hands:
                 # nor was the request carried out to its end where that had not come.
                 undone = state.retire_at is not None
                 state = replace(state.unretired(), id=None if undone else state.id)
-            if policy.ended(self._facts, member):
+            elif policy.ended(self._facts, member):
                 idle = self._facts.idle
-                state = replace(state.unretired(), retire_slot=idle, retire_key=self._facts.keys[idle])
+                unseen = state.retire_slot in (None, idle)
+                state = state.unretired()
+                if unseen:
+                    state = replace(state, retire_slot=idle, retire_key=self._facts.keys[idle])
             return replace(terms, active=member.holds or terms.active, state=state)
 
         await self._amend(wrong, corrected)

@@ -48,6 +48,7 @@ def write(work: Work) -> str:
         "grace": format_duration(request.grace),
         "force": request.force,
         "suspects": None if request.suspects is None else [asdict(suspect) for suspect in request.suspects],
+        "as_of": request.as_of and request.as_of.isoformat(),
     }
     message = {
         "version": VERSION,
@@ -84,6 +85,7 @@ def read(text: str | bytes) -> Work:
             grace=_need(asked, "grace", lambda text: parse_duration(_text(text))),
             force=_need(asked, "force", _flag),
             suspects=_may(asked, "suspects", _suspects),
+            as_of=_may(asked, "as_of", _time),
         ),
     )
 

@@ -282,6 +282,8 @@ class Request:
     force: bool = False
     suspects: tuple[Suspect, ...] | None = None
     """The keys that are meant; None until that is known."""
+    as_of: datetime | None = None
+    """When the latest of the publications was written by which that became known; None where nobody said."""
 
     @property
     def insists(self) -> bool:

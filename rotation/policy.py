@@ -69,21 +69,24 @@ def with_suspects(facts: Facts) -> Request:
         for slot, role in _roles(facts).items()
         if request.compromised in (role, Role.BOTH)
     )
-    return replace(request, suspects=suspects)
+    return replace(request, suspects=suspects, as_of=max(p.rotated_at for p in facts.publications))
 
 
 def still_meant(facts: Facts) -> Request:
-    """Acquit keys that another pass was just making when they were declared idle, and has published since.
+    """Acquit the key that another pass was just making when it was declared idle, and has published since.
 
-    The key that was meant ended when they were made. Who puts a leaked key into a secret by hand is no pass.
+    The key that was meant ended when this one was made. Who publishes a leaked key by hand leaves our notes as they
+    are, so that they are no later than those by which it was told which key is idle.
     """
+    request, as_of = facts.request, facts.request.as_of
+    if request.compromised is not Role.IDLE or as_of is None:
+        return request
 
-    def published_by_a_pass(suspect: Suspect) -> bool:
-        holders = [p for p in facts.publications if p.holds == suspect.slot]
-        return bool(holders) and all(map(_ours, holders))
+    def published_since(suspect: Suspect) -> bool:
+        noted = [p.terms.state.rotated_at for p in facts.publications if p.holds == suspect.slot]
+        return bool(noted) and all(at is not None and at > as_of for at in noted)
 
-    request = facts.request
-    acquitted = [s.slot for s in _pending(facts) if not s.published and published_by_a_pass(s)]
+    acquitted = [s.slot for s in _pending(facts) if published_since(s)]
     return request.without(*acquitted) if acquitted else request
 
 

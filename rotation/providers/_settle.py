@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from rotation.cloud.pace import Unsent
-from rotation.errors import NotYetTrue, Transient, Unavailable, Unexpected
+from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unavailable, Unexpected
 from rotation.model import AccountId, Sensitive, Slot
 
 Keys = Mapping[Slot, Sensitive]
@@ -48,9 +48,21 @@ async def settle(
         raise
     except (Transient, Unexpected) as failure:
         doubt = failure
-        keys = await list_keys()
+        keys = await _looked_up(account, slot, failure, list_keys)
     if keys[slot] != before:
         return keys[slot]
     if isinstance(doubt, Transient):
         raise doubt
     raise Unavailable(f"{slot} of {account.name} was not regenerated; the next pass tries again") from doubt
+
+
+async def _looked_up(
+    account: AccountId, slot: Slot, doubt: Transient | Unexpected, list_keys: Callable[[], Awaitable[Keys]]
+) -> Keys:
+    """Both keys, to tell by them what a regenerate has done; where nobody tells, it may still be done."""
+    try:
+        return await list_keys()
+    except RotationError as unseen:
+        if isinstance(doubt, Throttled):
+            raise doubt from unseen
+        raise Unavailable(f"whether {slot} of {account.name} was regenerated is not known: {unseen}") from doubt

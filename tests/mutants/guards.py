@@ -222,9 +222,9 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an idle key that somebody published by hand is meant",
         "rotation/policy.py",
-        "return bool(holders) and all(map(_ours, holders))",
-        "return bool(holders)",
-        f"{ENGINE} tests/unit/test_policy.py",
+        "all(at is not None and at > as_of for at in noted)",
+        "True",
+        ENGINE,
     ),
     Guard(
         "a staged key that somebody published may be meant",
@@ -355,7 +355,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement that was due anyway is not the emergency's",
         "rotation/act.py",
-        "asked = verdict.reason is Reason.COMPROMISED",
+        "asked = policy.over_with(self._facts, slot)",
         "asked = True",
         STORIES,
     ),
@@ -455,8 +455,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a mark whose key has ended is cleared",
         "rotation/act.py",
-        "            if policy.ended(self._facts, member):\n                idle",
-        "            if False:\n                idle",
+        "            elif policy.ended(self._facts, member):\n",
+        "            elif False:\n",
         LONG,
     ),
     Guard(
@@ -596,9 +596,37 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lost answer is settled by listing, not by regenerating",
         "rotation/providers/_settle.py",
-        "        keys = await list_keys()\n",
+        "        keys = await _looked_up(account, slot, failure, list_keys)\n",
         "        keys = await regenerate()\n",
         PROVIDERS,
+    ),
+    Guard(
+        "a refused list does not tell that a regenerate was refused",
+        "rotation/providers/_settle.py",
+        "    except RotationError as unseen:\n",
+        "    except RotationError as unseen:\n        raise\n",
+        PROVIDERS,
+    ),
+    Guard(
+        "nor while an operation goes on",
+        "rotation/providers/webpubsub.py",
+        "            except RotationError as unseen:\n",
+        "            except RotationError as unseen:\n                raise\n",
+        PROVIDERS,
+    ),
+    Guard(
+        "a regenerate that was refused for a quota was not done",
+        "rotation/providers/_settle.py",
+        "if isinstance(doubt, Throttled):",
+        "if False:",
+        PROVIDERS,
+    ),
+    Guard(
+        "a key that was just replaced is not one that nobody was given",
+        "rotation/act.py",
+        "            elif policy.ended(self._facts, member):\n",
+        "            if policy.ended(self._facts, member):\n",
+        ENGINE,
     ),
     Guard(
         "an unchanged key was not regenerated",

@@ -41,6 +41,7 @@ WORKS = {
                 Suspect("key1", "0123456789ab", published=True),
                 Suspect("key2", "ba9876543210", published=False),
             ),
+            as_of=ASKED,
         ),
         asked=ASKED,
     ),

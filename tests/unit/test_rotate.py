@@ -450,7 +450,8 @@ def test_a_role_becomes_slots_and_nothing_is_done(world: World) -> None:
     settled = asyncio.run(identified(group(world), emergency, world.tools()))
 
     suspect = Suspect("key1", Sensitive(keys["key1"]).fingerprint, published=True)
-    assert replace(emergency, suspects=(suspect,)) == settled
+    as_of = max(versions[-1].created for versions in world.secrets.values())
+    assert replace(emergency, suspects=(suspect,), as_of=as_of) == settled
     assert keys == world.keys
 
 
@@ -686,27 +687,46 @@ def test_a_staged_key_that_somebody_published_may_leak_like_any_other(world: Wor
     assert set(world.keys.values()) & leaked == set()
 
 
-def test_an_idle_key_that_somebody_publishes_is_ended_all_the_same(world: World) -> None:
-    """It was idle when it was declared compromised, and no pass has made it since."""
-    suspect = Suspect("key2", Sensitive(world.keys["key2"]).fingerprint, published=False)
-    leaked = world.keys["key2"]
-    publish_by_hand(world, "key2")
-    passes(world, Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, grace=MINUTE, suspects=(suspect,)))
+@pytest.mark.parametrize("between", [timedelta(0), DAY], ids=["after a rotation", "long after it"])
+def test_an_idle_key_that_somebody_publishes_is_ended_all_the_same(world: World, between: timedelta) -> None:
+    """It was idle when it was declared compromised, and who put it back leaves our notes as they are."""
+    leaked = world.keys["key1"]
+    passes(world, FORCE)
+    world.now += between + MINUTE
+    idle = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, grace=MINUTE)
+    waiting = asyncio.run(identified(group(world), idle, world.tools()))
+    publish_by_hand(world, "key1")
+    world.now += MINUTE
+    passes(world, waiting)
     world.now += 12 * MINUTE
     passes(world)
 
     assert leaked not in world.keys.values()
 
 
+def test_s2_a_correction_does_not_call_the_key_that_was_replaced_one_that_nobody_was_given(world: World) -> None:
+    """During a grace somebody makes the leaked key's successor in its slot, and publishes that."""
+    passes(world, LEAK)
+    replaced = world.keys["key2"]
+    world.now += MINUTE
+    world.keys["key1"] = world.new_key()
+    publish_by_hand(world, "key1")
+    world.now += MINUTE
+    passes(world)
+    for versions in world.secrets.values():
+        versions[-1] = replace(versions[-1], expires=world.now)
+    world.now += MINUTE
+    passes(world)
+
+    assert replaced in world.keys.values()
+
+
 def test_an_emergency_is_not_over_with_the_first_of_two_keys(world: World) -> None:
-    """One was to be retired already; the other was idle when it was declared, and somebody has published it since."""
+    """Both were published when they were declared; one was to be retired already, and is first."""
     passes(world, replace(LEAK, grace=HOUR))
     leaked = dict(world.keys)
-    both = [Suspect(slot, Sensitive(key).fingerprint, slot == "key1") for slot, key in leaked.items()]
-    world.now += HOUR
-    for ref in (KEY, STRING):
-        current = world.secrets[ref][-1]
-        world.write(ref, current.value or Sensitive(""), current.tags, current.expires)
+    both = [Suspect(slot, Sensitive(key).fingerprint, published=True) for slot, key in leaked.items()]
+    world.now += 2 * HOUR
     passes(world, Request(Trigger.OPERATOR, "INC-8", compromised=Role.BOTH, suspects=tuple(both)))
     world.now += HOUR
     passes(world)

@@ -10,7 +10,7 @@ import pytest
 from rotation.clock import SystemClock
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import connect
-from rotation.errors import Forbidden, NeedsOperator, NotFound, ReadOnlyLock, Transient
+from rotation.errors import Forbidden, NeedsOperator, NotFound, ReadOnlyLock, Throttled, Transient
 from rotation.formats import recognise
 from rotation.model import AccountId, Reason, Sensitive
 from rotation.ports import Probe, Provider
@@ -168,6 +168,32 @@ async def test_what_did_not_happen_is_raised(subject: Subject, fault: dict[str, 
 
     assert before[subject.idle].fingerprint == subject.fingerprints()[subject.idle]
     assert 1 == subject.regenerates()
+
+
+@pytest.mark.parametrize(
+    "unseen", [{"status": 429, "retry_after": 600}, {"status": 403, "code": "AuthorizationFailed"}], ids=str
+)
+async def test_what_nobody_can_tell_may_still_happen(subject: Subject, unseen: dict[str, Any]) -> None:
+    """A lost answer and a list that is refused say less than the refusal: the pass has to keep others out."""
+    before = await subject.provider.list_keys(subject.account)
+    subject.simulator.fault(path="/regenerateKey", when="after", **LOST_ANSWERS["cut"])
+    subject.simulator.fault(path="/listKeys", **unseen)
+
+    with pytest.raises(Transient) as failure:
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+
+    assert not isinstance(failure.value, Throttled)
+    assert 1 == subject.regenerates()
+
+
+async def test_what_was_refused_for_a_quota_did_not_happen(subject: Subject) -> None:
+    """Although the list that would show it is refused as well."""
+    before = await subject.provider.list_keys(subject.account)
+    subject.simulator.fault(path="/regenerateKey", status=429, retry_after=600)
+    subject.simulator.fault(path="/listKeys", status=429, retry_after=600)
+
+    with pytest.raises(Throttled):
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
 
 
 async def test_listing_is_repeated_because_it_is_safe(subject: Subject) -> None:
