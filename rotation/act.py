@@ -273,8 +273,9 @@ class Hands:
         try:
             return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
         except Transient as lost:
-            if not isinstance(lost, Throttled):
-                # It may take effect yet, and would end what the next pass had published by then.
+            # It may take effect yet, and would end what the next pass had published by then. Not where it was refused
+            # for a quota, and where it was awaited for minutes another one would be no help.
+            if not isinstance(lost, Throttled | NotYetTrue):
                 self._lease.abandon()
             raise
 

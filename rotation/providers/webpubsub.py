@@ -12,7 +12,7 @@ from azure.core.polling.base_polling import BadResponse, BadStatus
 from rotation.cloud.connection import Connection
 from rotation.cloud.pace import Unsent
 from rotation.cloud.translate import translated
-from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unexpected
+from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unavailable, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Probe
 from rotation.providers._probing import probed
@@ -132,7 +132,7 @@ class WebPubSub:
             except RotationError as unseen:
                 if isinstance(doubt, Throttled):
                     raise doubt from unseen
-                raise NotYetTrue(f"whether {slot} of {account.name} has changed is not known: {unseen}") from unseen
+                raise Unavailable(f"whether {slot} of {account.name} has changed is not known: {unseen}") from unseen
             return keys[slot] != before
 
         if await self._until(changed, deadline):

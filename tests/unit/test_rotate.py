@@ -770,7 +770,7 @@ def test_s2_who_is_aligned_is_not_told_that_its_key_was_never_given_out(world: W
     ("failure", "kept"),
     [
         pytest.param(Unavailable("504"), True, id="it may be done yet"),
-        pytest.param(NotYetTrue("it still runs"), True, id="it is being done"),
+        pytest.param(NotYetTrue("it still runs"), False, id="it was awaited for minutes"),
         pytest.param(Throttled("429"), False, id="it was refused"),
         pytest.param(Forbidden("403"), False, id="it was forbidden"),
     ],
