@@ -48,7 +48,7 @@ async def settle(
         raise
     except (Transient, Unexpected) as failure:
         doubt = failure
-        keys = await _looked_up(account, slot, failure, list_keys)
+        keys = await looked_up(account, slot, failure, list_keys)
     if keys[slot] != before:
         return keys[slot]
     if isinstance(doubt, Transient):
@@ -56,13 +56,16 @@ async def settle(
     raise Unavailable(f"{slot} of {account.name} was not regenerated; the next pass tries again") from doubt
 
 
-async def _looked_up(
-    account: AccountId, slot: Slot, doubt: Transient | Unexpected, list_keys: Callable[[], Awaitable[Keys]]
+async def looked_up(
+    account: AccountId, slot: Slot, doubt: Transient | Unexpected | None, list_keys: Callable[[], Awaitable[Keys]]
 ) -> Keys:
-    """Both keys, to tell by them what a regenerate has done; where nobody tells, it may still be done."""
+    """Both keys, to tell by them what a regenerate has done.
+
+    Raises Unavailable where nobody tells, since it may still be done, unless it was refused for a quota.
+    """
     try:
         return await list_keys()
     except RotationError as unseen:
         if isinstance(doubt, Throttled):
             raise doubt from unseen
-        raise Unavailable(f"whether {slot} of {account.name} was regenerated is not known: {unseen}") from doubt
+        raise Unavailable(f"whether {slot} of {account.name} was regenerated is not known: {unseen}") from unseen

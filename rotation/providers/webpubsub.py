@@ -12,12 +12,12 @@ from azure.core.polling.base_polling import BadResponse, BadStatus
 from rotation.cloud.connection import Connection
 from rotation.cloud.pace import Unsent
 from rotation.cloud.translate import translated
-from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unavailable, Unexpected
+from rotation.errors import NotYetTrue, Throttled, Transient, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Probe
 from rotation.providers._probing import probed
 from rotation.providers._render import as_json
-from rotation.providers._settle import ONCE, SAFE, Keys, both, settle
+from rotation.providers._settle import ONCE, SAFE, Keys, both, looked_up, settle
 
 if TYPE_CHECKING:
     from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
@@ -127,12 +127,7 @@ class WebPubSub:
 
         async def changed() -> bool:
             nonlocal keys
-            try:
-                keys = await self.list_keys(account)
-            except RotationError as unseen:
-                if isinstance(doubt, Throttled):
-                    raise doubt from unseen
-                raise Unavailable(f"whether {slot} of {account.name} has changed is not known: {unseen}") from unseen
+            keys = await looked_up(account, slot, doubt, lambda: self.list_keys(account))
             return keys[slot] != before
 
         if await self._until(changed, deadline):

@@ -596,7 +596,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lost answer is settled by listing, not by regenerating",
         "rotation/providers/_settle.py",
-        "        keys = await _looked_up(account, slot, failure, list_keys)\n",
+        "        keys = await looked_up(account, slot, failure, list_keys)\n",
         "        keys = await regenerate()\n",
         PROVIDERS,
     ),
@@ -610,8 +610,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "nor while an operation goes on",
         "rotation/providers/webpubsub.py",
-        "            except RotationError as unseen:\n",
-        "            except RotationError as unseen:\n                raise\n",
+        "keys = await looked_up(account, slot, doubt, lambda: self.list_keys(account))",
+        "keys = await self.list_keys(account)",
         PROVIDERS,
     ),
     Guard(
