@@ -80,7 +80,7 @@ class Hands:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
         acts = {
             Action.REPUBLISH: self._republish,
-            Action.RETAG: self._note_end if verdict.reason is Reason.COMPROMISED else self._retag,
+            Action.RETAG: self._note_emergency if verdict.reason is Reason.COMPROMISED else self._retag,
             Action.ALIGN: self._align,
             Action.PUBLISH: self._publish_staged,
             Action.RETIRE: self._retire,
@@ -158,23 +158,24 @@ class Hands:
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         await self._amend(self._facts.publications, retired)
 
-    async def _note_end(self, verdict: Verdict, members: list[Publication]) -> None:
-        """Note when the key ends that another pass has replaced, so that it ends without this request too."""
+    async def _note_emergency(self, verdict: Verdict, members: list[Publication]) -> None:
+        """Note that an emergency was carried out, and when the key ends that another pass has replaced for it."""
 
-        def ending(member: Publication, terms: Terms) -> Terms:
+        def noted(member: Publication, terms: Terms) -> Terms:
             before = member.terms.state.unstaged()
-            state = replace(
-                before,
-                id=self._request.mark or before.id,
-                trigger=Trigger.EMERGENCY,
-                retire_at=verdict.until,
-                retire_slot=self._facts.idle,
-                retire_key=self._facts.keys[self._facts.idle],
-            )
+            state = replace(before, id=self._request.mark or before.id)
+            if verdict.until and not policy.emergency_mark(self._facts, member):
+                state = replace(
+                    state,
+                    trigger=Trigger.EMERGENCY,
+                    retire_at=verdict.until,
+                    retire_slot=self._facts.idle,
+                    retire_key=self._facts.keys[self._facts.idle],
+                )
             return replace(terms, state=state)
 
         self._step = replace(_step(verdict, verdict.slot), previous_until=verdict.until, retire_at=verdict.until)
-        await self._amend(members, ending)
+        await self._amend(members, noted)
 
     async def _republish(self, verdict: Verdict, lost: list[Publication]) -> None:
         slot = self._facts.active

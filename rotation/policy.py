@@ -419,28 +419,19 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
             facts.idle,
             facts.publications,
         )
+    acted_on = facts.request.compromised is None
     if not pending:
-        return None
+        return None if acted_on else _record(facts, "no key works any more that was declared compromised", None)
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
     noted = _emergency_ends(facts)
     retire_at = noted or _grace_ends(facts)
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
-        if noted:
-            return _leave(
-                Reason.RETIRING,
-                f"the compromised key, in {facts.idle}, still works for the grace period; "
-                f"it is retired {tags.format_time(retire_at)}",
-                retire_at,
-            )
-        verdict = _write(
-            Action.RETAG,
-            Reason.COMPROMISED,
-            f"the key in {facts.idle} was declared compromised and has been replaced since; it is to be noted "
-            f"that it is retired {tags.format_time(retire_at)}",
-            facts.idle,
-            facts.publications,
-        )
-        return replace(verdict, until=retire_at)
+        end = f"it is retired {tags.format_time(retire_at)}"
+        if noted and acted_on:
+            works_on = f"the compromised key, in {facts.idle}, still works for the grace period; {end}"
+            return _leave(Reason.RETIRING, works_on, retire_at)
+        replaced = f"the key in {facts.idle} was declared compromised and has been replaced since; {end}"
+        return _record(facts, replaced, retire_at)
     return _write(
         Action.RETIRE,
         Reason.COMPROMISED,
@@ -560,6 +551,13 @@ def _noted(facts: Facts) -> bool:
     mark = facts.request.mark
     done = [p.terms.state for p in facts.publications if p.terms.state.staged_slot in (None, p.holds)]
     return mark is not None and any(state.id == mark for state in done)
+
+
+def _record(facts: Facts, because: str, until: datetime | None) -> Verdict:
+    """An emergency that finds its work done by another pass leaves its mark: said again, it means no further key."""
+    slot = facts.idle if until else None
+    verdict = _write(Action.RETAG, Reason.COMPROMISED, f"{because}; that is to be noted", slot, facts.publications)
+    return replace(verdict, until=until)
 
 
 def _announced(facts: Facts) -> Publication | None:

@@ -276,6 +276,27 @@ GUARDS: tuple[Guard, ...] = (
         "tests/proof/orders/test_order_stories.py",
     ),
     Guard(
+        "an emergency is recorded when its key is to end for an earlier one",
+        "rotation/policy.py",
+        "        if noted and acted_on:\n",
+        "        if noted:\n",
+        f"{ENGINE} tests/proof/orders/test_order_stories.py",
+    ),
+    Guard(
+        "an emergency is recorded when its key has ended",
+        "rotation/policy.py",
+        "return None if acted_on else _record(",
+        "return None and _record(",
+        ENGINE,
+    ),
+    Guard(
+        "who has the end of a leaked key noted keeps it",
+        "rotation/act.py",
+        "if verdict.until and not policy.emergency_mark(self._facts, member):",
+        "if verdict.until:",
+        ENGINE,
+    ),
+    Guard(
         "an emergency is not over with one of two keys",
         "rotation/policy.py",
         "return {suspect.slot for suspect in _pending(facts)} == {slot}",

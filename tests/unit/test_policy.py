@@ -93,9 +93,9 @@ def retire(given: Facts, reason: Reason, *says: str, targets: tuple[SecretRef, .
     return Case(given, Action.RETIRE, reason, OLD, targets, says)
 
 
-def note(given: Facts, until: datetime, *says: str, targets: tuple[SecretRef, ...] = (KEY,)) -> Case:
-    """Expect that the end of a compromised key is noted, and nothing else is done."""
-    return Case(given, Action.RETAG, Reason.COMPROMISED, OLD, targets, says, until)
+def note(given: Facts, until: datetime | None, *says: str, targets: tuple[SecretRef, ...] = (KEY,)) -> Case:
+    """Expect that an emergency is noted, with the end of its key where that still works, and nothing else is done."""
+    return Case(given, Action.RETAG, Reason.COMPROMISED, OLD if until else None, targets, says, until)
 
 
 def obstacle(reason: Reason, because: str = "a person must act") -> Facts:
@@ -676,6 +676,26 @@ CASES: dict[str, Case] = {
         NOW + 14 * MINUTE,
         targets=BOTH,
     ),
+    "an emergency whose key ends for another one is noted beside it": note(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + 14 * MINUTE)),
+            request=replace(emergency(suspect(OLD, published=True)), id="INC-7", compromised=Role.ACTIVE),
+        ),
+        NOW + 14 * MINUTE,
+        "2026-11-21T03:14:00Z",
+    ),
+    "an emergency whose key was ended by another pass is noted": note(
+        facts(
+            publication(age=MINUTE),
+            request=replace(
+                emergency(suspect(FIRST, published=True, fingerprint="dead00dead00")),
+                id="INC-7",
+                compromised=Role.ACTIVE,
+            ),
+        ),
+        None,
+        "no key works any more",
+    ),
     "without a grace a compromised key that another pass replaced ends at once, by whichever clock": retire(
         facts(
             publication(age=-policy.SKEW),
@@ -1149,8 +1169,10 @@ def test_who_meant_a_key_that_was_gone_by_then_means_no_other_one() -> None:
     )
     published = facts(publication(holds=OLD, tagged=OLD), request=meant)
 
+    verdict = policy.judge(published, NOW)
+
     assert ((), meant) == (meant.suspects, policy.with_suspects(published))
-    assert Action.LEAVE is policy.judge(published, NOW).action
+    assert (Action.RETAG, Reason.COMPROMISED, None) == (verdict.action, verdict.reason, verdict.slot)
 
 
 # Retirement: when the key published now is to end, once a new one is published.

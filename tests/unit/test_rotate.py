@@ -358,6 +358,34 @@ def test_a_grace_that_was_noted_half_ends_all_the_same(due: World, calls: int) -
     assert [] == due.violations
 
 
+@pytest.mark.parametrize(
+    ("grace", "reason"), [(15 * MINUTE, Reason.RETIRING), (timedelta(0), Reason.OVERLAP)], ids=["ends", "has ended"]
+)
+def test_an_emergency_that_another_one_has_carried_out_is_recorded(
+    world: World, grace: timedelta, reason: Reason
+) -> None:
+    """Two people mean the same key; the second, whose clock is behind as well, says it again and means no other key."""
+    world.skew = -5 * MINUTE
+    world.given_up = set(world.keys.values())
+    first = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=grace)
+    second = asyncio.run(identified(group(world), replace(first, id="INC-8"), world.tools()))
+    asyncio.run(rotate(group(world), first, world.tools()))
+    keys = dict(world.keys)
+    ends = [tags.read(versions[-1].tags).state.retire_at for versions in world.secrets.values()]
+
+    outcome = asyncio.run(rotate(group(world), second, world.tools()))
+    again = asyncio.run(rotate(group(world), replace(first, id="INC-8"), world.tools()))
+
+    assert ([(Action.RETAG, Reason.COMPROMISED)], reason) == (
+        [(step.action, step.reason) for step in outcome.steps],
+        outcome.verdict and outcome.verdict.reason,
+    )
+    assert Reason.ALREADY_DONE is (again.verdict and again.verdict.reason)
+    assert keys == world.keys
+    assert ends == [tags.read(versions[-1].tags).state.retire_at for versions in world.secrets.values()]
+    assert [] == world.violations
+
+
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
     """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))

@@ -147,6 +147,15 @@ def test_a_key_that_somebody_ends_while_a_secret_is_enrolled_with_it_is_theirs_t
     state.workers_meet(at=at, lost=False, member=1, other="force", other_at=None, regenerated=0, what="enroll")
 
 
+def test_an_emergency_is_over_when_its_key_is_to_end_for_an_earlier_one(state: EveryOrder) -> None:
+    """Its note goes with the split that hid which key is which; who says it again does not mean the key after it."""
+    state.begin(service="batch", neighbour=None, publications=2, fresh=True, probe="try")
+    state.order(what="active", member=0, number=1, again=False)
+    state.saved_meanwhile(member=0, what="both")
+    state.regenerated_in_the_portal(slot=0)
+    state.order(what="active", member=0, number=1, again=True)
+
+
 def test_an_emergency_is_over_when_its_key_ends_for_an_earlier_one(state: EveryOrder) -> None:
     """The key that is meant was to be retired already; who says it again does not mean the key that came after it."""
     state.begin(service="batch", neighbour=None, publications=2, fresh=False, probe="try")
