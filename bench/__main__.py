@@ -74,7 +74,7 @@ def fleets() -> list[Row]:
 
 def throttled() -> list[Row]:
     """All services at once, which Resource Manager's quota bounds, and one whose own quota does."""
-    return [runs.throttled(["batch", "storage", "webpubsub"], 250, 4), runs.throttled(["storage"], 800, 7)]
+    return [runs.throttled(["batch", "storage", "webpubsub"], 250, 4), runs.throttled(["storage"], 800, 9)]
 
 
 def growth(thousand: Row) -> list[Row]:
