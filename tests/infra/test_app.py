@@ -174,9 +174,13 @@ def test_hooks_use_what_the_template_puts_out() -> None:
         )
         assert all(name in read("main").outputs or f'"${{{name}=}}"' in parameters for name in told)
         start = (INFRA / f"hooks/preprovision.{kind}").read_text()
-        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID", "ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS"}
-        assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
-    assert '"${PRIVATE_NETWORK=false}"' in parameters
+        lists = {"ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS", "EVENT_SYSTEM_TOPICS"}
+        switches = {"PRIVATE_NETWORK", "DEMO"}
+        assert {"AZURE_SUBSCRIPTION_ID", *lists, *switches} == set(
+            re.findall(r"(?:\$\{?|\$env:)(DEMO\b|[A-Z]+_[A-Z_]+)", start)
+        )
+        assert all(f'"${{{name}=}}"' in parameters for name in lists)
+        assert all(f'"${{{name}=false}}"' in parameters for name in switches)
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):
