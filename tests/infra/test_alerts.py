@@ -1,6 +1,5 @@
 """Who is woken, by what, and how soon: the queries of alerts over what the app logs, and the rules around them."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +14,6 @@ from rotation.status import Standing
 from tests.infra.bicep import INFRA, read
 from tests.infra.kusto import Row, run
 from tests.unit.facts import ACCOUNT, DAY, HOUR, KEY, LEAD, MINUTE, NOW, VALIDITY, facts, publication
-
-SEVERITIES = {logging.INFO: 1, logging.WARNING: 2, logging.ERROR: 3}
-"""Of Application Insights, by the levels of the worker."""
 
 DUE = VALIDITY - LEAD
 STEP = Step(Action.ROTATE, Reason.DUE, "due", (KEY,), "key2")
@@ -35,22 +31,6 @@ def alert(name: str, rows: list[Row], at: datetime = NOW) -> list[Row]:
     known = [row for row in rows if at - SPANS[rule["range"]] < row["timestamp"] <= at]
     seen = run((INFRA / f"queries/{name}.kql").read_text(), known, at)
     return [row for row in seen if at - SPANS[rule["window"]] < row["timestamp"]]
-
-
-@pytest.fixture
-def rows(caplog: pytest.LogCaptureFixture) -> Callable[..., list[Row]]:
-    """Rows of Application Insights for what was logged since the last time, as of a time."""
-    telemetry.configure()
-
-    def take(at: datetime = NOW) -> list[Row]:
-        found = [
-            {"timestamp": at, "severityLevel": SEVERITIES[record.levelno], "message": record.getMessage()}
-            for record in caplog.records
-        ]
-        caplog.clear()
-        return found
-
-    return take
 
 
 def queued(late: timedelta) -> None:
