@@ -20,7 +20,7 @@ function Test-List([string]$name, [string]$given, [string]$pattern, [string]$wan
     $number = 0
     foreach ($entry in ($given -split ',' -replace '\s+', ' ').Trim()) {
         $number += 1
-        if ($entry -and $entry -notmatch "^$pattern$") {
+        if ($entry -and $entry -notmatch "^$pattern`$") {
             [Console]::Error.WriteLine("ids: $name, entry ${number}: not ${wanted}: $entry")
             $script:bad = $true
         }
