@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from textwrap import dedent
 from typing import Any, Self
 
@@ -72,13 +73,14 @@ def _project(columns: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
 
 
 def _summarize(told: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
-    aggregates, _, keys = told.partition(" by ")
-    groups: dict[tuple[Any, ...], list[Row]] = {} if keys else {(): rows}
-    for row in rows if keys else ():
-        groups.setdefault(tuple(evaluate(key, row) for _, key in _columns(keys)), []).append(row)
-    names = [name for name, _ in _columns(keys)]
+    aggregates, _, by = told.partition(" by ")
+    keys = dict(_columns(by))
+    # Without keys there is one group, though there be no row.
+    groups: dict[tuple[Any, ...], list[Row]] = {} if keys else {(): []}
+    for row in rows:
+        groups.setdefault(tuple(evaluate(key, row) for key in keys.values()), []).append(row)
     return [
-        {**dict(zip(names, group, strict=True)), **_aggregate(aggregates, within, evaluate)}
+        {**dict(zip(keys, group, strict=True)), **_aggregate(aggregates, within, evaluate)}
         for group, within in groups.items()
     ]
 
@@ -112,15 +114,17 @@ def _expand(told: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
 
 
 def _order(told: str, rows: list[Row], evaluate: Evaluate) -> list[Row]:
-    # Each sort keeps the order of equals, and null comes first where it goes up, last where it goes down.
-    for key in reversed(told.split(", ")):
+    # Each sort keeps the order of equals.
+    for key in reversed(told.removeprefix("by ").split(", ")):
         expression, way = key.split()
-        told_of = [(evaluate(expression, row), row) for row in rows]
-        nothing = [row for value, row in told_of if _is_null(value)]
-        known = sorted(((v, r) for v, r in told_of if not _is_null(v)), key=lambda pair: pair[0], reverse=way == "desc")
-        something = [row for _, row in known]
-        rows = nothing + something if way == "asc" else something + nothing
+        rows = sorted(rows, key=partial(_rank, expression, evaluate), reverse=way == "desc")
     return rows
+
+
+def _rank(expression: str, evaluate: Evaluate, row: Row) -> tuple[bool, Any]:
+    value = evaluate(expression, row)
+    # Null is less than anything.
+    return (False, None) if _is_null(value) else (True, value)
 
 
 _OPERATORS: dict[str, Callable[[str, list[Row], Evaluate], list[Row]]] = {
@@ -129,7 +133,7 @@ _OPERATORS: dict[str, Callable[[str, list[Row], Evaluate], list[Row]]] = {
     "project": _project,
     "summarize": _summarize,
     "mv-expand": _expand,
-    "order": lambda told, rows, evaluate: _order(told.removeprefix("by "), rows, evaluate),
+    "order": _order,
     "take": lambda number, rows, _: rows[: int(number)],
 }
 
