@@ -205,6 +205,16 @@ def test_everybody_is_kept_from_deleting_their_vaults(page: Path) -> None:
     assert [] == [line for line in lines[1:] if not line.startswith("For the demo it is `azd down --purge`")]
 
 
+def test_nothing_is_deleted_but_what_the_app_brought() -> None:
+    """No vault, no account, and of groups only the app's own."""
+    assert ['--name "$GROUP"'] == re.findall(r"\baz group delete (.+)", OPERATIONS)
+    assert {"group", "resource", "role assignment", "role definition", "storage message"} == {
+        group
+        for page in PAGES
+        for group in re.findall(r"\baz ([a-z]+(?: [a-z]+)*) (?:delete|purge)\b", page.read_text())
+    }
+
+
 def test_things_are_as_many_as_they_are_said_to_be() -> None:
     """Those to know before a deployment."""
     number, things = re.findall(r"^(\w+) things to know beforehand:\n\n((?:- .+\n)+)", OPERATIONS, re.MULTILINE)[0]
