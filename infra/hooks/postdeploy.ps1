@@ -1,3 +1,4 @@
+#requires -Version 7.2
 # The second phase: subscribes the function near_expiry to the vaults' events once Azure lists it. Can be run again.
 # azd sets the outputs of infra/main.bicep in the environment.
 $ErrorActionPreference = 'Stop'

@@ -1,3 +1,4 @@
+#requires -Version 7.2
 # Stops `azd down` where it would do harm: it deletes every resource group that the newest deployment has touched,
 # and with them the vaults and accounts whose keys are rotated. Only what the demo made may go that way.
 $ErrorActionPreference = 'Stop'

@@ -1,3 +1,4 @@
+#requires -Version 7.2
 # Refuses what would be deployed wrongly or fail late, then registers what a private network needs.
 $ErrorActionPreference = 'Stop'
 Set-StrictMode -Version Latest
@@ -12,19 +13,38 @@ foreach ($name in $settings) {
 }
 if ($settings) { exit 1 }
 
-# The templates take ids apart, and their complaint would be of an array.
-function Deny-Name([string]$variable, [string]$given) {
-    $names = $given -split '[, ]' | Where-Object {
-        $_ -and $_ -notmatch '^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/[^/]+/[^/]+/?$'
-    }
-    if ($names) {
-        [Console]::Error.WriteLine("ids: in $variable these are no ids of resources: $names")
-        [Console]::Error.WriteLine('ids: an id begins with /subscriptions/, and is what az keyvault show or az storage account show tells with --query id')
-        exit 1
+# The templates split lists at commas and ids at slashes: whatever else there is would fail late, or be something else.
+# Blanks around an entry do no harm. Each is told by its place in the list, as it may be one of hundreds.
+$bad = $false
+function Test-List([string]$name, [string]$given, [string]$pattern, [string]$wanted) {
+    $number = 0
+    foreach ($entry in ($given -split ',' -replace '\s+', ' ').Trim()) {
+        $number += 1
+        if ($entry -and $entry -notmatch "^$pattern`$") {
+            [Console]::Error.WriteLine("ids: $name, entry ${number}: not ${wanted}: $entry")
+            $script:bad = $true
+        }
     }
 }
-Deny-Name ROTATION_VAULT_IDS $env:ROTATION_VAULT_IDS
-Deny-Name ROTATION_ACCOUNT_IDS $env:ROTATION_ACCOUNT_IDS
+Test-List ROTATION_VAULT_IDS $env:ROTATION_VAULT_IDS `
+    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]KeyVault/vaults/[^/ ]+' `
+    'the id of a vault, as az keyvault show --query id tells it'
+Test-List ROTATION_ACCOUNT_IDS $env:ROTATION_ACCOUNT_IDS `
+    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[^/ ]+' `
+    'the id of an account, as az batch account, storage account or webpubsub show --query id tells it'
+Test-List EVENT_SYSTEM_TOPICS $env:EVENT_SYSTEM_TOPICS `
+    '[^/= ]+=/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]EventGrid/systemTopics/[^/ ]+' `
+    'VAULT-NAME=TOPIC-ID, with the id as az eventgrid system-topic show --query id tells it'
+if ($bad) {
+    [Console]::Error.WriteLine('ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME ENTRY,ENTRY')
+    exit 1
+}
+
+# An app without vaults refuses to begin, and does so after everything is deployed.
+if ((-not $env:DEMO -or $env:DEMO -in 'false', 'f', '0') -and -not ($env:ROTATION_VAULT_IDS -replace '[,\s]')) {
+    [Console]::Error.WriteLine('ids: no vault is given. azd env set ROTATION_VAULT_IDS ID,ID; or, to try it on new ones, azd env set DEMO true')
+    exit 1
+}
 
 # Azure registers by itself only the providers of resources that a template makes, and an app of this plan joins a subnet
 # with the help of Microsoft.App, of which it makes none.

@@ -10,18 +10,38 @@ for name in $settings; do
 done
 [ -z "$settings" ] || exit 1
 
-# The templates take ids apart, and their complaint would be of an array.
-refuse_names() {
-    names="$(echo "$2" | tr , '\n' | tr -d ' ' | grep . |
-        grep -Eivx '/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/[^/]+/[^/]+/?' | tr '\n' ' ' || true)"
-    if [ -n "$names" ]; then
-        echo "ids: in $1 these are no ids of resources: $names" >&2
-        echo "ids: an id begins with /subscriptions/, and is what az keyvault show or az storage account show tells with --query id" >&2
+# The templates split lists at commas and ids at slashes: whatever else there is would fail late, or be something else.
+# Blanks around an entry do no harm. Each is told by its place in the list, as it may be one of hundreds.
+check() {
+    printf %s "$2" | awk -v RS=, -v name="$1" -v pattern="^$3\$" -v wanted="$4" '{
+        gsub(/[[:space:]]+/, " "); gsub(/^ | $/, "")
+        if ($0 != "" && tolower($0) !~ tolower(pattern)) { print "ids: " name ", entry " NR ": not " wanted ": " $0; bad = 1 }
+    } END { exit bad }' >&2
+}
+bad=
+check ROTATION_VAULT_IDS "${ROTATION_VAULT_IDS:-}" \
+    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]KeyVault/vaults/[^/ ]+' \
+    'the id of a vault, as az keyvault show --query id tells it' || bad=yes
+check ROTATION_ACCOUNT_IDS "${ROTATION_ACCOUNT_IDS:-}" \
+    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[^/ ]+' \
+    'the id of an account, as az batch account, storage account or webpubsub show --query id tells it' || bad=yes
+check EVENT_SYSTEM_TOPICS "${EVENT_SYSTEM_TOPICS:-}" \
+    '[^/= ]+=/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]EventGrid/systemTopics/[^/ ]+' \
+    'VAULT-NAME=TOPIC-ID, with the id as az eventgrid system-topic show --query id tells it' || bad=yes
+if [ -n "$bad" ]; then
+    echo "ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME ENTRY,ENTRY" >&2
+    exit 1
+fi
+
+# An app without vaults refuses to begin, and does so after everything is deployed.
+case "${DEMO:-false}" in
+[Ff][Aa][Ll][Ss][Ee] | [Ff] | 0)
+    if [ -z "$(printf %s "${ROTATION_VAULT_IDS:-}" | tr -d ',[:space:]')" ]; then
+        echo "ids: no vault is given. azd env set ROTATION_VAULT_IDS ID,ID; or, to try it on new ones, azd env set DEMO true" >&2
         exit 1
     fi
-}
-refuse_names ROTATION_VAULT_IDS "${ROTATION_VAULT_IDS:-}"
-refuse_names ROTATION_ACCOUNT_IDS "${ROTATION_ACCOUNT_IDS:-}"
+    ;;
+esac
 
 # Azure registers by itself only the providers of resources that a template makes, and an app of this plan joins a subnet
 # with the help of Microsoft.App, of which it makes none.

@@ -31,8 +31,8 @@ var rules = [
     query: loadTextContent('../queries/rotation-overdue.kql')
     severity: 1
     every: 'PT1H'
-    window: 'P1D'
-    // An account at rest is queued once a day, by the audit; the last time must be in sight at any time.
+    // Two audits, as above: an account that is paused or disabled is queued by no sweep.
+    window: 'P2D'
     range: 'P2D'
     operator: 'GreaterThan'
     threshold: 0

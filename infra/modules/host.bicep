@@ -162,6 +162,8 @@ resource signIn 'Microsoft.Web/sites/config@2025-03-01' = {
 module publishing 'publishing.json' = {
   name: 'rotation-publishing'
   params: { app: app.name }
+  // One after another: the platform answers a second change of a site with a conflict while the first goes on.
+  dependsOn: [signIn]
 }
 
 output id string = app.id

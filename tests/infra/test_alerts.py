@@ -1,6 +1,5 @@
 """Who is woken, by what, and how soon: the queries of alerts over what the app logs, and the rules around them."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +14,6 @@ from rotation.status import Standing
 from tests.infra.bicep import INFRA, read
 from tests.infra.kusto import Row, run
 from tests.unit.facts import ACCOUNT, DAY, HOUR, KEY, LEAD, MINUTE, NOW, VALIDITY, facts, publication
-
-SEVERITIES = {logging.INFO: 1, logging.WARNING: 2, logging.ERROR: 3}
-"""Of Application Insights, by the levels of the worker."""
 
 DUE = VALIDITY - LEAD
 STEP = Step(Action.ROTATE, Reason.DUE, "due", (KEY,), "key2")
@@ -35,22 +31,6 @@ def alert(name: str, rows: list[Row], at: datetime = NOW) -> list[Row]:
     known = [row for row in rows if at - SPANS[rule["range"]] < row["timestamp"] <= at]
     seen = run((INFRA / f"queries/{name}.kql").read_text(), known, at)
     return [row for row in seen if at - SPANS[rule["window"]] < row["timestamp"]]
-
-
-@pytest.fixture
-def rows(caplog: pytest.LogCaptureFixture) -> Callable[..., list[Row]]:
-    """Rows of Application Insights for what was logged since the last time, as of a time."""
-    telemetry.configure()
-
-    def take(at: datetime = NOW) -> list[Row]:
-        found = [
-            {"timestamp": at, "severityLevel": SEVERITIES[record.levelno], "message": record.getMessage()}
-            for record in caplog.records
-        ]
-        caplog.clear()
-        return found
-
-    return take
 
 
 def queued(late: timedelta) -> None:
@@ -180,6 +160,23 @@ def test_an_account_that_was_mended_elsewhere_is_seen_at_rest(rows: Callable[...
     assert [] == alert("rotation-overdue", [*due, *rows(NOW + DAY)], NOW + DAY)
 
 
+def test_what_only_audits_queue_is_overdue_from_one_to_the_next(rows: Callable[..., list[Row]]) -> None:
+    """A paused account is queued by no sweep, and an audit may be hours late; a key that somebody makes ends it."""
+    late = (timedelta(), DAY + 10 * MINUTE, 2 * DAY + 3 * HOUR)
+    log = []
+    for after in late:
+        queued(7 * HOUR + after)
+        log += rows(NOW + after)
+    attempted(verdict=FINE, steps=(STEP,))
+    made = NOW + late[-1] + 30 * HOUR
+    log += rows(made)
+    every = SPANS[RULES["rotation-overdue"]["every"]]
+    looks = [NOW + number * every for number in range(24 * 5)]
+
+    told = {at for at in looks if alert("rotation-overdue", log, at)}
+    assert {at for at in looks if at < made} == told
+
+
 def test_a_sweep_counts_when_it_saw_every_vault(rows: Callable[..., list[Row]]) -> None:
     """A vault that is away for a day is a silence, too: it holds back every account, and nothing else says so."""
     swept()
@@ -206,7 +203,7 @@ def test_each_rule_looks_as_often_and_as_far_as_it_must() -> None:
     told = ("severity", "every", "window", "range", "operator", "threshold", "bySubject", "ends")
     assert {
         "rotation-failed": (1, "PT15M", "P2D", "P2D", "GreaterThan", 0, True, True),
-        "rotation-overdue": (1, "PT1H", "P1D", "P2D", "GreaterThan", 0, True, True),
+        "rotation-overdue": (1, "PT1H", "P2D", "P2D", "GreaterThan", 0, True, True),
         "rotation-stopped": (0, "PT1H", "P1D", "P1D", "LessThan", 1, False, True),
         "rotation-poisoned": (2, "PT15M", "PT30M", "PT30M", "GreaterThan", 0, False, False),
     } == {name: tuple(rule[entry] for entry in told) for name, rule in RULES.items()}

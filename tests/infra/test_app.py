@@ -82,6 +82,32 @@ def test_the_queues_and_containers_are_those_of_the_code() -> None:
     assert {LEASE_CONTAINER, "app-package", "event-dead-letters"} == {*variables["containerNames"]}
 
 
+def test_the_host_logs_whatever_alerts_and_runbooks_ask_for() -> None:
+    """No event of ours and no word of the host on a message that it gives up is sampled away or too quiet."""
+    logging = json.loads((ROOT / "host.json").read_text())["logging"]
+
+    assert {"default": "Information", "Azure.Core": "Warning"} == logging["logLevel"]
+    sampled = {"isEnabled": True, "excludedTypes": "Request;Exception;Trace"}
+    assert {"samplingSettings": sampled} == logging["applicationInsights"]
+
+
+def test_a_message_is_tried_as_the_page_says() -> None:
+    """How many at once, how often, how long after each other, and for how long."""
+    told = json.loads((ROOT / "host.json").read_text())
+    queues = told["extensions"]["queues"]
+    page = (ROOT / "docs/functions.md").read_text()
+
+    assert (5, "00:01:00", "00:30:00") == (
+        queues["maxDequeueCount"],
+        queues["visibilityTimeout"],
+        told["functionTimeout"],
+    )
+    assert (
+        f"up to {queues['batchSize'] + queues['newBatchThreshold']} messages at a time, tries a message five times "
+        "with a minute in between, and ends an invocation after 30 minutes."
+    ) in page
+
+
 def test_events_go_to_what_there_is() -> None:
     """The function, the queue and the container that a subscription names exist."""
     text = read("modules/subscription").text
@@ -153,10 +179,12 @@ def test_hooks_are_there_for_both_shells() -> None:
     hooks = yaml.safe_load((ROOT / "azure.yaml").read_text())["hooks"]
     assert {"preprovision", "predown", "postdeploy"} == hooks.keys()
     for name, shells in hooks.items():
-        assert {"posix": f"infra/hooks/{name}.sh", "windows": f"infra/hooks/{name}.ps1"} == {
-            system: hook["run"] for system, hook in shells.items()
-        }
-        assert [False, False] == [hook["continueOnError"] for hook in shells.values()]
+        # A hook that asks would wait for ever where nobody is.
+        both = {"interactive": False, "continueOnError": False}
+        assert {
+            "posix": {"shell": "sh", "run": f"infra/hooks/{name}.sh", **both},
+            "windows": {"shell": "pwsh", "run": f"infra/hooks/{name}.ps1", **both},
+        } == shells
         assert all((ROOT / hook["run"]).is_file() for hook in shells.values())
 
 
@@ -174,9 +202,13 @@ def test_hooks_use_what_the_template_puts_out() -> None:
         )
         assert all(name in read("main").outputs or f'"${{{name}=}}"' in parameters for name in told)
         start = (INFRA / f"hooks/preprovision.{kind}").read_text()
-        switches = {"PRIVATE_NETWORK", "AZURE_SUBSCRIPTION_ID", "ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS"}
-        assert switches == set(re.findall(r"(?:\$\{?|\$env:)([A-Z]+_[A-Z_]+)", start))
-    assert '"${PRIVATE_NETWORK=false}"' in parameters
+        lists = {"ROTATION_VAULT_IDS", "ROTATION_ACCOUNT_IDS", "EVENT_SYSTEM_TOPICS"}
+        switches = {"PRIVATE_NETWORK", "DEMO"}
+        assert {"AZURE_SUBSCRIPTION_ID", *lists, *switches} == set(
+            re.findall(r"(?:\$\{?|\$env:)(DEMO\b|[A-Z]+_[A-Z_]+)", start)
+        )
+        assert all(f'"${{{name}=}}"' in parameters for name in lists)
+        assert all(f'"${{{name}=false}}"' in parameters for name in switches)
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", posix))
     assert used == set(re.findall(r"\$env:([A-Z_]+)", windows)) <= known
     for text in (posix, windows):

@@ -65,9 +65,11 @@ def test_only_an_action_group_that_is_asked_for_is_made() -> None:
         if resource.when and resource.type != "Microsoft.Authorization/roleAssignments"
     }
     assert {"made": "empty(actionGroupId) && !empty(email)"} == conditions
-    assert [{"name": "operators", "emailAddress": "email", "useCommonAlertSchema": True}] == (
-        made("alerts", "made")["properties"]["emailReceivers"]
-    )
+    assert {
+        "groupShortName": "keyrotation",
+        "enabled": True,
+        "emailReceivers": [{"name": "operators", "emailAddress": "email", "useCommonAlertSchema": True}],
+    } == made("alerts", "made")["properties"]
 
 
 def test_the_app_is_what_flex_consumption_runs() -> None:
@@ -149,13 +151,24 @@ def test_the_zones_of_a_private_network_have_no_region_and_no_machines() -> None
     assert ("global", False) == (link["location"], link["properties"]["registrationEnabled"])
 
 
+def test_endpoints_are_heeded_by_no_rules_for_other_traffic() -> None:
+    """Each subnet has one purpose, and is no wider than that."""
+    app, endpoints = made("network", "network")["properties"]["subnets"]
+    assert {"addressPrefix", "delegations"} == app["properties"].keys()
+    assert {"addressPrefix": "10.0.2.0/23", "privateEndpointNetworkPolicies": "Disabled"} == endpoints["properties"]
+
+
 def test_the_demo_has_what_is_to_be_shown() -> None:
     """Keys that work, a vault that heeds roles, and secrets that do not expire at once."""
     assert "dateTimeToEpoch(dateTimeAdd(now, 'P90D'))" == read("modules/demo").variables["expires"]
     assert "utcNow()" == read("modules/demo").parameters["now"]
-    assert {"enableRbacAuthorization": True, "tenantId": "tenant().tenantId"}.items() <= (
-        made("demo", "vault")["properties"].items()
-    )
+    assert {
+        "tenantId": "tenant().tenantId",
+        "sku": {"family": "A", "name": "standard"},
+        "enableRbacAuthorization": True,
+        "enableSoftDelete": True,
+        "softDeleteRetentionInDays": 7,
+    } == made("demo", "vault")["properties"]
     assert made("demo", "storage")["properties"]["allowSharedKeyAccess"] is True
     assert {"allowedAuthenticationModes": ["SharedKey", "AAD"]} == made("demo", "batch")["properties"]
     assert {"disableLocalAuth": False} == made("demo", "pubSub")["properties"]

@@ -14,6 +14,7 @@ from rotation.errors import NeedsOperator
 from rotation.model import Reason, Verdict
 from rotation.report import Outcome
 from tests.infra.bicep import INFRA, ROOT, read
+from tests.infra.pages import PAGES, blocks, inline
 from tests.unit.test_errors import NAMED
 from tests.unit.test_policy import CASES, Case
 
@@ -52,7 +53,6 @@ GONE = ("az keyvault storage", "az aks addon")
 """Groups of commands that the Azure CLI has no more, or only as an extension."""
 FROM_A_MACHINE = {"auth login", "env new", "env get-values", "pipeline config", "down"}
 """What of azd has no counterpart for who deploys from GitHub, as nothing is to be done there or the page says what."""
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CHAPTERS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 
 
@@ -65,17 +65,6 @@ def needs_a_person(case: Case) -> bool:
     """Whether a pass that comes to rest with this verdict is told as one that a person must see to."""
     verdict = Verdict(case.action, case.reason, "so it is")
     return any(Outcome("an account", (), verdict, insisted=insisted).exit_code > 1 for insisted in (False, True))
-
-
-def blocks(text: str) -> list[str]:
-    """The commands in a text, one for each prompt, without it."""
-    shown = re.findall(r"^( *)```console\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
-    return [command for _, block in shown for command in re.split(r"^ *\$ ", block, flags=re.MULTILINE)[1:]]
-
-
-def inline(text: str) -> list[str]:
-    """What stands between backticks in a line."""
-    return re.findall(r"`([^`\n]+)`", text)
 
 
 def azd(text: str) -> set[str]:

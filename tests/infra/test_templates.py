@@ -260,6 +260,11 @@ def test_no_password_publishes_code() -> None:
         (policy["name"], policy["properties"]["allow"]) for policy in policies
     }
     assert {"Microsoft.Web/sites/basicPublishingCredentialsPolicies"} == {policy["type"] for policy in policies}
+    # One after another, as both are changes of one site.
+    first, second = policies
+    assert "dependsOn" not in first
+    (waits,) = second["dependsOn"]
+    assert waits.endswith(f"{first['name'].rpartition('/')[2].partition(chr(39))[0]}')]")
     assert {"app": "app.name"} == read("modules/host").modules["publishing"].given
 
 
@@ -324,6 +329,8 @@ def test_the_host_storage_is_locked_down() -> None:
     wanted = {
         "allowSharedKeyAccess": False,
         "allowBlobPublicAccess": False,
+        "allowCrossTenantReplication": False,
+        "defaultToOAuthAuthentication": True,
         "minimumTlsVersion": "TLS1_2",
         "supportsHttpsTrafficOnly": True,
     }
@@ -334,11 +341,19 @@ def test_the_host_storage_is_locked_down() -> None:
 
 
 def test_telemetry_is_taken_from_identities_only() -> None:
-    """An instrumentation key that leaks is of no use."""
+    """An instrumentation key that leaks is of no use; and all of it, since alerts would not hear what is left out."""
     (component,) = read("modules/monitoring").made("Microsoft.Insights/components")
     (workspace,) = read("modules/monitoring").made("Microsoft.OperationalInsights/workspaces")
-    assert component["properties"]["DisableLocalAuth"] is True
-    assert workspace["properties"]["features"]["disableLocalAuth"] is True
+    assert {
+        "Application_Type": "web",
+        "WorkspaceResourceId": "workspace.id",
+        "DisableLocalAuth": True,
+    } == component["properties"]
+    assert {
+        "sku": {"name": "PerGB2018"},
+        "retentionInDays": "retentionDays",
+        "features": {"disableLocalAuth": True},
+    } == workspace["properties"]
 
 
 def test_the_app_is_what_was_asked_for() -> None:
@@ -374,13 +389,15 @@ def test_demo_secrets_are_written_once() -> None:
 
 
 def test_demo_secrets_are_enrolled() -> None:
-    """Their tags are those that the app reads."""
+    """Their tags are those that the app reads, and say what the value looks like."""
     from rotation import tags  # noqa: PLC0415  the templates do not need it
 
     for body in read("modules/demo").made("Microsoft.KeyVault/vaults/secrets"):
         assert tags.managed(body["tags"])
         terms = tags.read({**body["tags"], "resource-id": _id_of(body["tags"]["resource-id"])})
         assert 90 == terms.validity.days
+        whole = "AccountKey=" in body["properties"]["value"] or "ConnectionString" in body["properties"]["value"]
+        assert ("connection-string" if whole else "key") == terms.format
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ ORDER = {
     ("main", "network"): ["storage", "demonstration"],
     ("main", "host"): ["storage", "monitoring", "targets", "network"],
     ("main", "events"): ["storage", "demonstration", "host"],
+    ("host", "publishing"): ["signIn"],
     ("events", "watched"): ["made"],
     ("events", "queued"): ["senders"],
 }
@@ -258,7 +259,12 @@ def test_the_host_storage_is_open_to_whom_it_must_be() -> None:
 
 
 def test_a_topic_is_made_where_none_is_named() -> None:
-    """A vault can have only one; ours is beside the vault and named after it."""
+    """A vault can have only one; ours is beside the vault and named after it. Names of vaults have no case."""
+    assert (
+        "toObject( filter(map(split(systemTopics, ','), pair => trim(pair)), pair => !empty(pair)), "
+        "pair => toLower(split(pair, '=')[0]), pair => split(pair, '=')[1] )"
+        == _line(read("modules/events").variables["known"])
+    )
     name = "toLower(split(id, '/')[8])"
     assert (
         f"map(vaultIds, id => {{ vaultId: id create: !contains(known, {name}) id: contains(known, {name}) "

@@ -1,5 +1,6 @@
 """What the workflows do, step by step; their commands are run by a shell, with tools that note what they are told."""
 
+import json
 import os
 import re
 import subprocess
@@ -84,6 +85,46 @@ def test_the_compiler_sees_every_template(tmp_path: Path) -> None:
     } == built
     _, linted = run(lint, tmp_path)
     assert {("az", "bicep", "lint", "--file", str(path.relative_to(ROOT))) for path in FILES} == linted
+
+
+def test_ci_runs_the_strict_checks_and_then_the_tests() -> None:
+    """With bash stopping at the first that fails."""
+    script = (ROOT / ".ci/run").read_text()
+    commands = [line for line in script.splitlines() if line and not line.startswith("#")]
+
+    assert script.startswith("#!/usr/bin/env bash\n")
+    assert [
+        "set -euo pipefail",
+        'cd "$(dirname "$0")/.."',
+        "make setup",
+        ".venv/bin/python -c 'import azure_functions_runtime'",
+        "test -e node_modules/.ready",
+        "make lint",
+        "make test",
+    ] == commands
+
+
+@pytest.mark.parametrize(("name", "tests"), [("test", ".ci/run"), ("pythons", "make test")])
+def test_the_hooks_of_powershell_are_not_skipped_in_ci(tmp_path: Path, name: str, tests: str) -> None:
+    """Their tests are skipped where there is none, and have never run there then."""
+    steps = [step["run"] for step in job("ci", name)["steps"] if "run" in step]
+
+    assert tests == steps[-1]
+    (guard,) = steps[:-1]
+    assert (0, {("pwsh", "--version")}) == run(guard, tmp_path)
+    assert 0 != run(guard, tmp_path, fails_on="--version")[0]
+
+
+def test_a_new_machine_has_what_a_contributor_needs() -> None:
+    """What CONTRIBUTING.md says of the container."""
+    told = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    features = {name.rpartition("/")[2].partition(":")[0] for name in told["features"]}
+
+    assert {"node", "azure-cli", "azd", "powershell"} == features
+    assert told["features"]["ghcr.io/devcontainers/features/azure-cli:1"] == {"installBicep": True}
+    assert "A `.devcontainer` has Python, Node.js, azd, the Azure CLI with Bicep, and PowerShell." in (
+        (ROOT / "CONTRIBUTING.md").read_text()
+    )
 
 
 def test_the_hooks_are_checked(tmp_path: Path) -> None:
