@@ -694,7 +694,7 @@ CASES: dict[str, Case] = {
             ),
         ),
         None,
-        "no key works any more",
+        "no key works any more that was declared compromised; that is to be noted",
     ),
     "without a grace a compromised key that another pass replaced ends at once, by whichever clock": retire(
         facts(
@@ -1095,6 +1095,7 @@ def test_who_notes_the_end_of_a_leaked_key_is_followed() -> None:
 
     assert KEY == policy.foremost(pair(noting, joined)).ref
     assert KEY == policy.foremost(facts(noting, joined, behind)).ref
+    assert KEY == policy.foremost(pair(noting, replace(joined, terms=replace(joined.terms, state=leak(MINUTE))))).ref
     assert STRING == policy.foremost(pair(replace(noting, terms=publication().terms), joined)).ref
 
 
@@ -1173,6 +1174,53 @@ def test_who_meant_a_key_that_was_gone_by_then_means_no_other_one() -> None:
 
     assert ((), meant) == (meant.suspects, policy.with_suspects(published))
     assert (Action.RETAG, Reason.COMPROMISED, None) == (verdict.action, verdict.reason, verdict.slot)
+
+
+ASKED = NOW - MINUTE
+"""When a key was declared idle, in the tests of whether it is still meant."""
+IDLE = replace(emergency(suspect(FIRST, published=False)), compromised=Role.IDLE, as_of=ASKED)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        pytest.param(facts(publication(state=State(rotated_at=NOW)), request=IDLE), False, id="we made it since"),
+        pytest.param(facts(publication(state=State(rotated_at=ASKED)), request=IDLE), True, id="our note is no later"),
+        pytest.param(facts(publication(), request=IDLE), True, id="somebody published it by hand"),
+        pytest.param(
+            pair(publication(state=State(rotated_at=NOW)), publication(STRING), request=IDLE),
+            True,
+            id="we published it, and somebody else by hand",
+        ),
+        pytest.param(
+            pair(publication(state=State(rotated_at=NOW)), publication(STRING, OLD), request=IDLE),
+            False,
+            id="we made it since, and another secret is behind",
+        ),
+        pytest.param(
+            facts(publication(holds=OLD, state=State(rotated_at=NOW)), request=IDLE), True, id="it is not published"
+        ),
+        pytest.param(
+            facts(publication(state=State(rotated_at=NOW)), request=replace(IDLE, compromised=Role.BOTH)),
+            True,
+            id="both were declared",
+        ),
+        pytest.param(
+            facts(publication(state=State(rotated_at=NOW)), request=replace(IDLE, as_of=None)),
+            True,
+            id="nobody said when",
+        ),
+    ],
+)
+def test_an_idle_key_is_meant_unless_a_pass_of_ours_has_published_it_since(given: Facts, meant: bool) -> None:  # noqa: FBT001  # a table
+    """S2: the key that another pass was just making when the idle one was declared is not the one that leaked."""
+    assert (given.request.suspects if meant else ()) == policy.still_meant(given).suspects
+
+
+def test_nobody_is_acquitted_before_anybody_is_meant() -> None:
+    """Which key is idle is told by what comes next."""
+    asked = replace(IDLE, suspects=None)
+    assert asked is policy.still_meant(facts(publication(state=State(rotated_at=NOW)), request=asked))
 
 
 # Retirement: when the key published now is to end, once a new one is published.

@@ -386,6 +386,40 @@ def test_an_emergency_that_another_one_has_carried_out_is_recorded(
     assert [] == world.violations
 
 
+def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_making(world: World) -> None:
+    """S2: it was declared before the pass regenerated it, and its turn comes after that pass."""
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
+    handed_over = asyncio.run(identified(group(world), order, world.tools()))
+    leaked = world.keys["key2"]
+    world.given_up = set(world.keys.values())
+    asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "F-1", force=True), world.tools()))
+    keys = dict(world.keys)
+
+    outcome = asyncio.run(rotate(group(world), handed_over, world.tools()))
+
+    assert leaked not in keys.values()
+    assert ([Action.RETAG], Reason.OVERLAP) == (
+        [step.action for step in outcome.steps],
+        outcome.verdict and outcome.verdict.reason,
+    )
+    assert keys == world.keys
+
+
+def test_a_pass_does_not_acquit_the_key_that_it_has_published_itself(world: World) -> None:
+    """S1: its slot is tagged and the published key has ended, so that a repair gives the leaked one out."""
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
+    handed_over = asyncio.run(identified(group(world), order, world.tools()))
+    leaked = world.keys["key2"]
+    mistag(world)
+    world.lost.add(world.keys["key1"])
+    world.keys["key1"] = world.new_key()
+
+    outcome = asyncio.run(rotate(group(world), handed_over, world.tools()))
+
+    assert [Action.REPUBLISH, Action.ROTATE, Action.RETIRE] == [step.action for step in outcome.steps]
+    assert leaked not in world.keys.values()
+
+
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
     """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))
