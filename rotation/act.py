@@ -146,8 +146,8 @@ class Hands:
     async def _retire(self, verdict: Verdict, _: list[Publication]) -> None:
         slot = self._facts.idle
         broken = self._broken_promise()
-        # A retirement that was due anyway is not what the request asks for, unless it ends the key that is meant.
-        asked = policy.over_with(self._facts, slot)
+        # A retirement that was due anyway is not what the request asks for, and must not be taken for it.
+        asked = verdict.reason is Reason.COMPROMISED
         key = await self._regenerate(slot)
 
         def retired(member: Publication, terms: Terms) -> Terms:

@@ -90,11 +90,6 @@ def still_meant(facts: Facts) -> Request:
     return request.without(*acquitted) if acquitted else request
 
 
-def over_with(facts: Facts, slot: Slot) -> bool:
-    """Whether the emergency that is asked for is over once the key in a slot has ended."""
-    return {suspect.slot for suspect in _pending(facts)} == {slot}
-
-
 def known_keys(facts: Facts) -> tuple[KnownKey, ...]:
     """Tell both keys by fingerprint and role, for who has found one; what stands in the way may hide its role."""
     roles = {} if facts.obstacles or not facts.publications else _roles(facts)

@@ -269,13 +269,6 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
-        "an emergency is over when its key ends for an earlier one",
-        "rotation/act.py",
-        "asked = policy.over_with(self._facts, slot)",
-        "asked = verdict.reason is Reason.COMPROMISED",
-        "tests/proof/orders/test_order_stories.py",
-    ),
-    Guard(
         "an emergency is recorded when its key is to end for an earlier one",
         "rotation/policy.py",
         "        if noted and acted_on:\n",
@@ -295,13 +288,6 @@ GUARDS: tuple[Guard, ...] = (
         "if verdict.until and not policy.emergency_mark(self._facts, member):",
         "if verdict.until:",
         ENGINE,
-    ),
-    Guard(
-        "an emergency is not over with one of two keys",
-        "rotation/policy.py",
-        "return {suspect.slot for suspect in _pending(facts)} == {slot}",
-        "return slot in {suspect.slot for suspect in _pending(facts)}",
-        f"{ENGINE} tests/unit/test_policy.py",
     ),
     Guard(
         "nobody is enrolled with a key that is only listed",
@@ -376,7 +362,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a retirement that was due anyway is not the emergency's",
         "rotation/act.py",
-        "asked = policy.over_with(self._facts, slot)",
+        "asked = verdict.reason is Reason.COMPROMISED",
         "asked = True",
         STORIES,
     ),

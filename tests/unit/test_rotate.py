@@ -387,17 +387,16 @@ def test_an_emergency_that_another_one_has_carried_out_is_recorded(
 
 
 def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_making(world: World) -> None:
-    """S2: it was declared before the pass regenerated it, and its turn comes after that pass."""
-    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
-    handed_over = asyncio.run(identified(group(world), order, world.tools()))
-    leaked = world.keys["key2"]
+    """S2: it was declared when the pass had made that key and had not published it."""
+    before = max(versions[-1].created for versions in world.secrets.values())
     world.given_up = set(world.keys.values())
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "F-1", force=True), world.tools()))
     keys = dict(world.keys)
+    made = Suspect("key2", Sensitive(keys["key2"]).fingerprint, published=False)
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=(made,), as_of=before)
 
-    outcome = asyncio.run(rotate(group(world), handed_over, world.tools()))
+    outcome = asyncio.run(rotate(group(world), order, world.tools()))
 
-    assert leaked not in keys.values()
     assert ([Action.RETAG], Reason.OVERLAP) == (
         [step.action for step in outcome.steps],
         outcome.verdict and outcome.verdict.reason,
