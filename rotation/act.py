@@ -67,9 +67,11 @@ class Hands:
     @property
     def done(self) -> Step | None:
         """What was changed so far, also by an act that failed half way; None when nothing was."""
-        if self._step is None:
+        if self._step is None or not (self._step.replaced or self._overwritten):
             return None
-        return replace(self._step, secrets=tuple(sorted(self._changed)), notes=tuple(self._notes))
+        step = replace(self._step, secrets=tuple(sorted(self._changed)), notes=tuple(self._notes))
+        # What nobody was given has promised nothing.
+        return step if self._changed else replace(step, previous_until=None, retire_at=None)
 
     @property
     def overwritten(self) -> tuple[Secret, ...]:

@@ -282,7 +282,8 @@ def _interrupted(ledger: Ledger) -> Answer:
     names = ", ".join(account.rpartition("/")[2] for account in unfinished)
     again, facts = _repetition(ledger.request)
     message = (
-        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; {again}"
+        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; {again}; "
+        "where leases are on blobs the account is busy for up to a minute"
         if unfinished
         else "interrupted; nothing was left unfinished"
     )

@@ -416,7 +416,9 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
         )
     acted_on = facts.request.compromised is None
     if not pending:
-        return None if acted_on else _record(facts, "no key works any more that was declared compromised", None)
+        # A listing of secrets tells no keys.
+        told = facts.keys and not acted_on
+        return _record(facts, "no key works any more that was declared compromised", None) if told else None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
     noted = _emergency_ends(facts)
     retire_at = noted or _grace_ends(facts)

@@ -146,6 +146,7 @@ class _Pass:
         for _ in range(MAX_STEPS):
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
+                self._tell_end(verdict)
                 return
             if verdict.action in policy.REGENERATING and self._outdated(seen):
                 await self._list_again(observer, members)
@@ -166,6 +167,11 @@ class _Pass:
             f"{self._group.account.name} does not come to rest after {MAX_STEPS} steps; "
             "look for another tool that changes its keys or its secrets"
         )
+
+    def _tell_end(self, verdict: Verdict) -> None:
+        """By the vault's clock a grace may end later than the worker thought that published the new key."""
+        if verdict.reason is Reason.RETIRING and self._steps:
+            self._steps[-1] = replace(self._steps[-1], previous_until=verdict.until, retire_at=verdict.until)
 
     def _outdated(self, seen: Observation) -> bool:
         """Whether another slot may have been published when the vaults were listed.

@@ -134,6 +134,8 @@ class Settings:
             leases=next(filter(None, containers), None),
             own_storage=_own_storage(environment),
         )
+        if environment.get("ROTATION_GRACE") and settings.grace > settings.limits.overlap:
+            read.complaints.append(f"ROTATION_GRACE: it is {settings.too_long(settings.grace)}; shorten it")
         if read.complaints:
             raise BadSettings("\n".join(read.complaints))
         return settings
@@ -147,11 +149,14 @@ class Settings:
             return self.grace
         if grace > self.limits.overlap:
             raise BadInput(
-                f"the grace, {format_duration(grace)}, is longer than ROTATION_OVERLAP, "
-                f"{format_duration(self.limits.overlap)}; shorten it, or ask for a forced rotation instead, "
+                f"the grace is {self.too_long(grace)}; shorten it, or ask for a forced rotation instead, "
                 "which keeps the key that it replaces for the overlap"
             )
         return grace
+
+    def too_long(self, grace: timedelta) -> str:
+        """Say what is wrong with a grace beyond the overlap."""
+        return f"{format_duration(grace)}, longer than ROTATION_OVERLAP, {format_duration(self.limits.overlap)}"
 
 
 class _Reader:

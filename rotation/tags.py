@@ -38,6 +38,13 @@ YEARS = range(2000, 3000)
 ROLES = frozenset(Role)
 _ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{MAX_ID}}}")
 
+_MISSING = {
+    RESOURCE_ID: "give it the resource id of the account",
+    ACTIVE_SLOT: "give it the name of either slot, a wrong one is corrected",
+    VALIDITY_DAYS: "give it the days for which a new key is good",
+}
+"""What to do about a tag that cannot be done without."""
+
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
@@ -129,7 +136,7 @@ def _names(raw: Mapping[str, str], name: str) -> tuple[str, ...]:
 def _read(raw: Mapping[str, str], name: str, parse: Callable[[str], T]) -> T:
     names = _names(raw, name)
     if not names:
-        raise TagError(name, "it is missing")
+        raise TagError(name, f"it is missing; {_MISSING[name]}")
     values = []
     for used in names:
         try:
@@ -165,7 +172,9 @@ def _fields(raw: Mapping[str, str], tag: str, known: set[str]) -> _Fields:
     for part in filter(None, (part.strip() for part in raw.get(tag, "").split(";"))):
         name, separator, value = (piece.strip() for piece in part.partition("="))
         if not separator or name not in known:
-            raise TagError(tag, f"it holds something else than {', '.join(f'{k}=…' for k in sorted(known))}")
+            raise TagError(
+                tag, f"it holds something else than {', '.join(f'{k}=…' for k in sorted(known))}; take that out"
+            )
         if name in values:
             raise TagError(tag, f"it holds {name} twice")
         values[name] = value

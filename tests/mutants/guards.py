@@ -278,8 +278,36 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency is recorded when its key has ended",
         "rotation/policy.py",
-        "return None if acted_on else _record(",
-        "return None and _record(",
+        "told = facts.keys and not acted_on",
+        "told = False",
+        ENGINE,
+    ),
+    Guard(
+        "who could not look says nothing of a leaked key",
+        "rotation/policy.py",
+        "told = facts.keys and not acted_on",
+        "told = not acted_on",
+        ENGINE,
+    ),
+    Guard(
+        "what was not written is not told as done",
+        "rotation/act.py",
+        "if self._step is None or not (self._step.replaced or self._overwritten):",
+        "if self._step is None:",
+        ENGINE,
+    ),
+    Guard(
+        "a key that nobody got has promised nothing",
+        "rotation/act.py",
+        "return step if self._changed else replace(step, previous_until=None, retire_at=None)",
+        "return step",
+        ENGINE,
+    ),
+    Guard(
+        "the end of a leaked key is told by the vault's clock",
+        "rotation/rotate.py",
+        "if verdict.reason is Reason.RETIRING and self._steps:",
+        "if False:",
         ENGINE,
     ),
     Guard(

@@ -12,6 +12,7 @@ from random import SystemRandom
 
 from simulator.running import simulator
 from tests import emulator
+from tests.proof.minutes import asked_minutes
 
 
 def soak(minutes: float) -> int:
@@ -34,4 +35,4 @@ def soak(minutes: float) -> int:
 if __name__ == "__main__":
     if not emulator.installed():
         sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
-    sys.exit(soak(float(sys.argv[1])))
+    sys.exit(soak(asked_minutes()))

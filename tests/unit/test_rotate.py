@@ -419,6 +419,52 @@ def test_a_pass_does_not_acquit_the_key_that_it_has_published_itself(world: Worl
     assert leaked not in world.keys.values()
 
 
+def test_who_could_not_look_says_nothing_of_the_leaked_key(world: World) -> None:
+    """A listing tells no keys, so that none of them can be known to have ended."""
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+    handed_over = asyncio.run(identified(group(world), emergency, world.tools()))
+
+    outcome = asyncio.run(rotate(group(world), handed_over, replace(world.tools(), leases=Doorkeeper(busy=True))))
+
+    assert "busy" == (outcome.error and outcome.error.code)
+    assert Reason.COMPROMISED is not (outcome.verdict and outcome.verdict.reason)
+
+
+def test_the_end_of_a_leaked_key_is_told_by_the_clock_that_it_ends_by(world: World) -> None:
+    """The worker's clock is behind the vault's, from whose date on the grace counts."""
+    world.skew = -8 * MINUTE
+    world.given_up = set(world.keys.values())
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=MINUTE)
+
+    outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
+
+    (step,) = outcome.steps
+    assert outcome.verdict
+    assert Reason.RETIRING is outcome.verdict.reason
+    assert outcome.verdict.until == step.retire_at == step.previous_until
+    assert step.retire_at
+    assert step.retire_at >= world.now + world.skew + 9 * MINUTE - SECOND
+
+
+def test_what_was_not_written_is_not_told_as_done(world: World) -> None:
+    """Of a split that cannot be mended nothing is told, and of a new key that nobody got only that it was made."""
+    mistag(world)
+    world.unwritable = set(world.secrets)
+
+    untouched = asyncio.run(rotate(group(world), Request(), world.tools()))
+    world.unwritable = set()
+    asyncio.run(rotate(group(world), Request(), world.tools()))
+    world.unwritable = set(world.secrets)
+    made = asyncio.run(rotate(group(world), replace(OPERATOR, force=True), world.tools()))
+
+    assert untouched.error
+    assert () == untouched.steps
+    assert made.error
+    assert [(Action.ROTATE, (), None, None)] == [
+        (step.action, step.secrets, step.previous_until, step.retire_at) for step in made.steps
+    ]
+
+
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
     """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))

@@ -303,3 +303,16 @@ def test_settings_can_be_printed() -> None:
     assert "bm90IGEga2V5" not in repr(settings)
     assert "SIGNATURE" not in repr(settings)
     assert "kv-orders" in repr(settings)
+
+
+@pytest.mark.parametrize(("overlap", "grace"), [("P2D", "P3D"), ("PT1M", "PT2M")])
+def test_a_grace_is_not_longer_than_the_overlap(overlap: str, grace: str) -> None:
+    """A slip in a setting would leave the leaked key of every emergency alive for days."""
+    assert [f"ROTATION_GRACE: it is {grace}, longer than ROTATION_OVERLAP, {overlap}; shorten it"] == complaints(
+        ROTATION_OVERLAP=overlap, ROTATION_GRACE=grace
+    )
+
+
+def test_who_says_nothing_of_the_grace_may_have_a_short_overlap() -> None:
+    """Nobody is told to shorten what they have not given."""
+    assert timedelta(minutes=1) == read(ROTATION_OVERLAP="PT1M").limits.overlap

@@ -74,19 +74,27 @@ UNKNOWN_ACCOUNT = (
 )
 NO_SLOT = "it is not the name of a slot, such as key1 or Primary"
 NO_DAYS = "it must be a number of days from 1 to 3650"
-NO_POLICY = "it holds something else than format=…, paused=…, retire-after=…, rotate-before=…"
+NO_POLICY = "it holds something else than format=…, paused=…, retire-after=…, rotate-before=…; take that out"
 NO_FORMAT = "format: it must be one of key, connection-string, json"
 NO_DURATION = "retire-after: 'soon' is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M"
 NO_TIME = "it must be a time in UTC, such as 2026-11-21T03:00:00Z"
 NO_ID = "id: a request id has 1 to 40 letters, digits or . _ : - and does not end in a role"
 
 BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
-    "no account": ({"resource-id": None}, "resource-id", "it is missing"),
+    "no account": ({"resource-id": None}, "resource-id", "it is missing; give it the resource id of the account"),
     "an account that is none": ({"resource-id": "stgorders"}, "resource-id", UNKNOWN_ACCOUNT),
-    "no slot": ({"active-slot": None}, "active-slot", "it is missing"),
+    "no slot": (
+        {"active-slot": None},
+        "active-slot",
+        "it is missing; give it the name of either slot, a wrong one is corrected",
+    ),
     "an empty slot": ({"active-slot": ""}, "active-slot", NO_SLOT),
     "a slot with more behind it": ({"active-slot": "key1;key2"}, "active-slot", NO_SLOT),
-    "no validity": ({"validity-days": None}, "validity-days", "it is missing"),
+    "no validity": (
+        {"validity-days": None},
+        "validity-days",
+        "it is missing; give it the days for which a new key is good",
+    ),
     "a validity of nothing": ({"validity-days": "0"}, "validity-days", NO_DAYS),
     "a negative validity": ({"validity-days": "-1"}, "validity-days", NO_DAYS),
     "a validity of ten years and a day": ({"validity-days": "3651"}, "validity-days", NO_DAYS),

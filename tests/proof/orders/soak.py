@@ -4,11 +4,11 @@ python -m tests.proof.orders.soak MINUTES
 """
 
 import os
-import sys
 import time
 from collections import Counter
 
 from simulator.running import simulator
+from tests.proof.minutes import asked_minutes
 
 EXAMPLES = 10
 """How many stories are told between two looks at the clock."""
@@ -41,4 +41,4 @@ def _tell(tally: Counter[str], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    soak(float(sys.argv[1]))
+    soak(asked_minutes())

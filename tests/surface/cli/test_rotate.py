@@ -176,7 +176,7 @@ def test_a_grace_is_no_longer_than_the_overlap(command: Command, simulator: Cont
     ran = command("rotate", FRESH, "--compromised", "active", "--grace", "P10D", more)
 
     assert ran.code == 2
-    assert "the grace, P10D, is longer than ROTATION_OVERLAP, P2D; shorten it, or ask for a forced" in ran.err
+    assert "the grace is P10D, longer than ROTATION_OVERLAP, P2D; shorten it, or ask for a forced" in ran.err
     assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [0, 0]
     assert command("rotate", FRESH, "--compromised", "active", "--grace", "P2D").code == 0
 

@@ -69,7 +69,9 @@ def test_a_secret_without_an_account_is_named(command: Command, simulator: Contr
     told, asked = command("status"), command("status", "kv-orders/lost", "--json")
 
     assert (told.code, asked.code) == (3, 3)
-    assert told.row("kv-orders/lost") == "kv-orders/lost kv-orders/lost: tag resource-id: it is missing"
+    assert told.row("kv-orders/lost") == (
+        "kv-orders/lost kv-orders/lost: tag resource-id: it is missing; give it the resource id of the account"
+    )
     assert [stray["secrets"] for stray in asked.document["strays"]] == [["kv-orders/lost"]]
     assert asked.document["accounts"] == []
 
