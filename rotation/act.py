@@ -115,6 +115,10 @@ class Hands:
         since = [p.terms.state.staged_at for p in members if p.terms.state.staged_at]
         # It was refused a moment ago, and what is listed may still be the key before: only trying tells.
         unsettled = bool(since) and self._tools.clock.now() < max(since) + policy.SETTLING
+        if unsettled and self._tools.limits.probe is ProbeMode.OFF and policy.grace(self._facts) is None:
+            raise Staged(
+                f"{self._name}: the key of {slot} was made just now and is not tried; a later pass publishes it"
+            )
         if not await self._accepted(key, certainly=unsettled):
             raise Staged(
                 f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
@@ -166,11 +170,11 @@ class Hands:
         def noted(member: Publication, terms: Terms) -> Terms:
             before = member.terms.state.unstaged()
             state = replace(before, id=self._request.mark or before.id)
-            if verdict.until and not policy.emergency_mark(self._facts, member):
+            if verdict.until:
                 state = replace(
                     state,
                     trigger=Trigger.EMERGENCY,
-                    retire_at=verdict.until,
+                    retire_at=verdict.until - policy.clock_lag(member),
                     retire_slot=self._facts.idle,
                     retire_key=self._facts.keys[self._facts.idle],
                 )

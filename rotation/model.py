@@ -430,15 +430,24 @@ class Facts:
         return tuple(p for p in self.publications if p.holds is not None)
 
     @cached_property
+    def pending(self) -> tuple[Suspect, ...]:
+        """The compromised keys that still work."""
+        return tuple(s for s in self.request.suspects or () if self.keys.get(s.slot) == s.fingerprint)
+
+    @cached_property
     def latest(self) -> Publication:
         """The publication written last among the healthy ones, or among all where none is.
 
         One that notes the end of a leaked key comes before those that may still publish it, whenever they were saved,
-        and although its own key was ended.
+        and although its own key was ended; and one with a good key comes before those with one declared compromised.
         """
         known = tuple(p for p in self.publications if p.holds is not None or self._ends_a_leak(p))
         written = known or self.publications
-        return max(written, key=lambda p: (self._ends_a_leak(p), p.secret.created, p.rotated_at, p.ref))
+        leaked = {suspect.slot for suspect in self.pending}
+        return max(
+            written,
+            key=lambda p: (p.holds not in leaked, self._ends_a_leak(p), p.secret.created, p.rotated_at, p.ref),
+        )
 
     def _ends_a_leak(self, p: Publication) -> bool:
         """Whether the other slot's key is to end because it leaked, and is still there."""

@@ -86,7 +86,7 @@ def still_meant(facts: Facts) -> Request:
         noted = [p.terms.state.rotated_at for p in facts.publications if p.holds == suspect.slot]
         return bool(noted) and all(at is not None and at > as_of for at in noted)
 
-    acquitted = [s.slot for s in _pending(facts) if published_since(s)]
+    acquitted = [s.slot for s in facts.pending if published_since(s)]
     return request.without(*acquitted) if acquitted else request
 
 
@@ -98,10 +98,10 @@ def known_keys(facts: Facts) -> tuple[KnownKey, ...]:
 
 def grace(facts: Facts) -> timedelta | None:
     """How long the published key may live on once it is replaced, if it is compromised; else None."""
-    if any(s.slot == facts.active for s in _pending(facts)):
-        return facts.request.grace
-    noted = [p.terms.state.staged_grace for p in facts.publications if staged_slot(facts, p)]
-    return min((grace for grace in noted if grace is not None), default=None)
+    graces = [p.terms.state.staged_grace for p in facts.publications if staged_slot(facts, p)]
+    if any(s.slot == facts.active for s in facts.pending):
+        graces.append(facts.request.grace)
+    return min((grace for grace in graces if grace is not None), default=None)
 
 
 def staged_slot(facts: Facts, publication: Publication) -> Slot | None:
@@ -330,7 +330,7 @@ def split(facts: Facts, now: datetime) -> Verdict | None:
 def staged(facts: Facts, now: datetime) -> Verdict | None:
     """A key was regenerated earlier and could not be published yet; another one would have to wait anew."""
     noted = waiting(facts)
-    if noted.staged_slot is None or any(s.slot == facts.idle for s in _pending(facts)):
+    if noted.staged_slot is None or any(s.slot == facts.idle for s in facts.pending):
         return None
     since = noted.staged_at
     return _write(
@@ -391,7 +391,7 @@ def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
     if at is None or now < at:
         return None
     # An idle key that is declared compromised is retired in the name of that request, unless that was begun before.
-    if not _noted(facts) and any(s.slot == facts.idle and not s.published for s in _pending(facts)):
+    if not _noted(facts) and any(s.slot == facts.idle and not s.published for s in facts.pending):
         return None
     marked = [p for p in facts.publications if noted_end(facts, p)]
     return _write(
@@ -405,7 +405,7 @@ def retirement_due(facts: Facts, now: datetime) -> Verdict | None:
 
 def compromised(facts: Facts, now: datetime) -> Verdict | None:
     """A key that leaked is replaced: by rotating when it is published, by retiring when it is idle."""
-    pending = _pending(facts)
+    pending = facts.pending
     if any(s.slot == facts.active for s in pending):
         return _write(
             Action.ROTATE,
@@ -421,7 +421,7 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
         return _record(facts, "no key works any more that was declared compromised", None) if told else None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
     noted = _emergency_ends(facts)
-    retire_at = noted or _grace_ends(facts)
+    retire_at = noted if noted and acted_on else _sooner(noted, _grace_ends(facts))
     if retire_at is not None and now < retire_at and all(s.published for s in pending):
         end = f"it is retired {tags.format_time(retire_at)}"
         if noted and acted_on:
@@ -538,11 +538,6 @@ def _neither_is_idle(facts: Facts) -> bool:
     return request.compromised is Role.IDLE and request.suspects is None and len(published) > 1
 
 
-def _pending(facts: Facts) -> list[Suspect]:
-    """The compromised keys that still work."""
-    return [s for s in facts.request.suspects or () if facts.keys.get(s.slot) == s.fingerprint]
-
-
 def _noted(facts: Facts) -> bool:
     """Whether this very request has left its mark, and not only that of a key that waits to be published."""
     mark = facts.request.mark
@@ -580,6 +575,11 @@ def _grace_ends(facts: Facts) -> datetime | None:
     return max(p.secret.created for p in facts.publications) + grace if grace else None
 
 
+def _sooner(noted: datetime | None, asked: datetime | None) -> datetime | None:
+    """When a key ends for which one emergency has noted a time and another asks for its own, which may be none."""
+    return min(noted, asked) if noted and asked else asked
+
+
 def noted_end(facts: Facts, p: Publication) -> datetime | None:
     """When a publication has it noted that the idle key is to be retired."""
     return p.terms.state.retire_at if _about_idle(facts, p) else None
@@ -593,8 +593,12 @@ def emergency_mark(facts: Facts, p: Publication) -> datetime | None:
     at = noted_end(facts, p)
     if at is None or p.terms.state.trigger is not Trigger.EMERGENCY:
         return None
-    behind = max(p.secret.created - p.rotated_at, timedelta(0))
-    return at + min(behind, SKEW) if p.rotated_at < at else at
+    return at + clock_lag(p) if p.rotated_at < at else at
+
+
+def clock_lag(p: Publication) -> timedelta:
+    """How far the clock of who wrote a publication was behind the vault's, as far as clocks may be apart."""
+    return min(max(p.secret.created - p.rotated_at, timedelta(0)), SKEW)
 
 
 def _retired(facts: Facts, p: Publication) -> bool:

@@ -117,8 +117,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a clock that is behind does not shorten a grace",
         "rotation/policy.py",
-        "behind = max(p.secret.created - p.rotated_at, timedelta(0))",
-        "behind = timedelta(0)",
+        "return at + clock_lag(p) if p.rotated_at < at else at",
+        "return at",
         RULES,
     ),
     Guard(
@@ -131,8 +131,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a compromised key that another pass replaced has its grace",
         "rotation/policy.py",
-        "retire_at = noted or _grace_ends(facts)",
-        "retire_at = noted",
+        "else _sooner(noted, _grace_ends(facts))",
+        "else noted",
         RULES,
     ),
     Guard(
@@ -165,9 +165,9 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a suspect whose key has changed is done with",
-        "rotation/policy.py",
-        "[s for s in facts.request.suspects or () if facts.keys.get(s.slot) == s.fingerprint]",
-        "list(facts.request.suspects or ())",
+        "rotation/model.py",
+        "tuple(s for s in self.request.suspects or () if self.keys.get(s.slot) == s.fingerprint)",
+        "self.request.suspects or ()",
         RULES,
     ),
     Guard(
@@ -187,8 +187,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a leaked key that was saved last is not published again",
         "rotation/model.py",
-        "(self._ends_a_leak(p), p.secret.created,",
-        "(p.secret.created,",
+        "self._ends_a_leak(p), p.secret.created,",
+        "p.secret.created,",
         RULES,
     ),
     Guard(
@@ -311,10 +311,38 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
-        "who has the end of a leaked key noted keeps it",
+        "of two graces the shorter one holds",
+        "rotation/policy.py",
+        "return min(noted, asked) if noted and asked else asked",
+        "return noted or asked",
+        ENGINE,
+    ),
+    Guard(
+        "a staged key is published with the shorter one of two graces",
+        "rotation/policy.py",
+        "        graces.append(facts.request.grace)\n",
+        "        return facts.request.grace\n",
+        ENGINE,
+    ),
+    Guard(
+        "the grace of a key that another pass replaced counts the clocks once",
         "rotation/act.py",
-        "if verdict.until and not policy.emergency_mark(self._facts, member):",
-        "if verdict.until:",
+        "retire_at=verdict.until - policy.clock_lag(member),",
+        "retire_at=verdict.until,",
+        ENGINE,
+    ),
+    Guard(
+        "a split is not aligned on a key that is declared compromised",
+        "rotation/model.py",
+        "p.holds not in leaked,",
+        "True,",
+        ENGINE,
+    ),
+    Guard(
+        "a staged key that nobody tries is not published from a list that may lag",
+        "rotation/act.py",
+        "if unsettled and self._tools.limits.probe is ProbeMode.OFF and",
+        "if False and",
         ENGINE,
     ),
     Guard(

@@ -137,7 +137,7 @@ class World:
 
     def tools(self) -> Tools:
         """Everything the engine works with: this world, seen through its ports."""
-        vaults = {name: _Vault(self, name) for name in ("kv-a", "kv-b")}
+        vaults = {name: MemoryVault(self, name) for name in ("kv-a", "kv-b")}
         return Tools(vaults, _Kinds(_Service(self)), _Leases(), _Clock(self), self.limits)
 
     def meet(self, moment: str) -> None:
@@ -234,7 +234,9 @@ class _Service:
 
 
 @dataclass
-class _Vault:
+class MemoryVault:
+    """One vault of the world."""
+
     world: World
     name: str
 

@@ -415,8 +415,8 @@ CASES: dict[str, Case] = {
         ),
         Action.ALIGN,
         Reason.SPLIT,
-        OLD,
-        (KEY,),
+        FIRST,
+        (STRING,),
     ),
     # 7: a staged key
     "a staged key is tried again instead of making another": Case(

@@ -41,7 +41,7 @@ from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Outcome
 from rotation.rotate import CHANGES, MAX_STEPS, REPAIRS, identified, plan
 from rotation.rotate import rotate as one_pass
-from tests.properties.world import Died, World
+from tests.properties.world import Died, MemoryVault, World
 from tests.unit.facts import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND
 
 OPERATOR = Request(Trigger.OPERATOR, "INC-7")
@@ -463,6 +463,108 @@ def test_what_was_not_written_is_not_told_as_done(world: World) -> None:
     assert [(Action.ROTATE, (), None, None)] == [
         (step.action, step.secrets, step.previous_until, step.retire_at) for step in made.steps
     ]
+
+
+class NotesOnly(MemoryVault):
+    """A vault that takes notes and no new versions."""
+
+    async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:  # noqa: ARG002  # the port has them
+        """Refuse it."""
+        raise Unavailable(f"{name} cannot be written to")
+
+
+@pytest.mark.parametrize("asked", [timedelta(0), 5 * MINUTE], ids=["none", "a shorter one"])
+def test_of_two_emergencies_about_one_key_the_shorter_grace_holds(world: World, asked: timedelta) -> None:
+    """The second one met the pass of the first, whose grace is three days by a slip."""
+    leaked = world.keys["key1"]
+    world.given_up = set(world.keys.values())
+    first = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=3 * DAY)
+    second = asyncio.run(identified(group(world), replace(first, id="INC-8", grace=asked), world.tools()))
+    asyncio.run(rotate(group(world), first, world.tools()))
+
+    outcome = asyncio.run(rotate(group(world), second, world.tools()))
+    (told,) = outcome.steps
+    world.now += asked + SECOND
+    asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    assert leaked not in world.keys.values()
+    assert (Action.RETAG if asked else Action.RETIRE, Reason.COMPROMISED) == (told.action, told.reason)
+
+
+def test_a_staged_key_is_published_with_the_shorter_grace_of_two_emergencies(world: World) -> None:
+    """The first one made it and is to end the leaked key at once, the second one comes to publish it."""
+    leaked = world.keys["key1"]
+    world.mode, world.slow, world.given_up = ProbeMode.REQUIRED, 7 * MINUTE, set(world.keys.values())
+    first = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
+    staged = asyncio.run(rotate(group(world), first, world.tools()))
+    world.now += 8 * MINUTE
+    second = Request(Trigger.OPERATOR, "INC-8", compromised=Role.ACTIVE, grace=3 * DAY)
+    asyncio.run(rotate(group(world), second, world.tools()))
+    world.now += MINUTE
+    asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    assert "staged" == (staged.error and staged.error.code)
+    assert leaked not in world.keys.values()
+
+
+def test_the_grace_of_a_key_that_another_pass_replaced_counts_the_clocks_once(due: World) -> None:
+    """An ordinary rotation, by a worker whose clock is behind, came before the emergency; readers learnt by it."""
+    due.given_up = set(due.keys.values())
+    leaked = due.keys["key1"]
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+    handed_over = asyncio.run(identified(group(due), emergency, due.tools()))
+    due.skew = -10 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    ends = due.now + 15 * MINUTE
+    due.skew = timedelta(0)
+    due.now += MINUTE
+
+    outcome = asyncio.run(rotate(group(due), handed_over, due.tools()))
+
+    assert [ends - SECOND < at <= ends for at in (outcome.steps[-1].retire_at,) if at] == [True]
+    assert outcome.verdict
+    assert outcome.verdict.until == outcome.steps[-1].retire_at
+    due.now = ends + SECOND
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    assert leaked not in due.keys.values()
+
+
+def test_a_split_is_not_aligned_on_a_key_that_is_declared_compromised(due: World) -> None:
+    """A rotation reached one of two secrets, and the other one, which has the leaked key, was saved again since."""
+    emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE)
+    handed_over = asyncio.run(identified(group(due), emergency, due.tools()))
+    behind, _ = due.secrets
+    due.unwritable = {behind}
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    due.unwritable = set()
+    made = due.keys["key2"]
+    due.now += SECOND
+    saved = due.secrets[behind][-1]
+    due.write(behind, saved.value or Sensitive(""), saved.tags, saved.expires)
+    due.now += SECOND
+
+    outcome = asyncio.run(rotate(group(due), handed_over, due.tools()))
+
+    assert Action.ALIGN is outcome.steps[0].action
+    assert {made} == due.published()
+    assert [] == due.violations
+
+
+def test_s1_a_staged_key_that_nobody_tries_is_not_published_from_a_list_that_lags(due: World) -> None:
+    """The vault refused it a moment ago, so that it waits; the service still lists the key before it."""
+    due.mode, due.lags = ProbeMode.OFF, 2
+    published = due.published()
+    vaults = {name: NotesOnly(due, name) for name in ("kv-a", "kv-b")}
+    asyncio.run(rotate(group(due), Request(), replace(due.tools(), vaults=vaults)))
+    due.now += MINUTE
+
+    waiting = asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    assert "staged" == (waiting.error and waiting.error.code)
+    assert published == due.published()
+    due.now += 20 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+    assert {due.keys["key2"]} == due.published()
 
 
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
