@@ -14,35 +14,36 @@ foreach ($name in $settings) {
 if ($settings) { exit 1 }
 
 # The templates split lists at commas and ids at slashes: whatever else there is would fail late, or be something else.
-# Blanks around an entry do no harm. Each is told by its place in the list, as it may be one of hundreds.
+# Blanks around an entry do no harm; a line end anywhere is one that azd cannot read.
+# Each entry is told by its place in the list, as it may be one of hundreds.
 $bad = $false
 function Test-List([string]$name, [string]$given, [string]$pattern, [string]$wanted) {
     $number = 0
-    foreach ($entry in ($given -split ',' -replace '\s+', ' ').Trim()) {
+    foreach ($entry in ($given -split ',').Trim(' ')) {
         $number += 1
-        if ($entry -and $entry -notmatch "^$pattern`$") {
-            [Console]::Error.WriteLine("ids: $name, entry ${number}: not ${wanted}: $entry")
+        if ($entry -and ($entry -match '\p{Cc}' -or $entry -notmatch "^$pattern`$")) {
+            [Console]::Error.WriteLine("ids: $name, entry ${number}: not ${wanted}: $($entry -replace '\s+', ' ')")
             $script:bad = $true
         }
     }
 }
 Test-List ROTATION_VAULT_IDS $env:ROTATION_VAULT_IDS `
-    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]KeyVault/vaults/[^/ ]+' `
+    '/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.]KeyVault/vaults/[a-z0-9-]+' `
     'the id of a vault, as az keyvault show --query id tells it'
 Test-List ROTATION_ACCOUNT_IDS $env:ROTATION_ACCOUNT_IDS `
-    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[^/ ]+' `
+    '/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[a-z0-9-]+' `
     'the id of an account, as az batch account, storage account or webpubsub show --query id tells it'
 Test-List EVENT_SYSTEM_TOPICS $env:EVENT_SYSTEM_TOPICS `
-    '[^/= ]+=/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]EventGrid/systemTopics/[^/ ]+' `
+    '[a-z0-9-]+=/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.]EventGrid/systemTopics/[a-z0-9-]+' `
     'VAULT-NAME=TOPIC-ID, with the id as az eventgrid system-topic show --query id tells it'
 if ($bad) {
-    [Console]::Error.WriteLine('ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME ENTRY,ENTRY')
+    [Console]::Error.WriteLine('ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME "ENTRY,ENTRY"')
     exit 1
 }
 
 # An app without vaults refuses to begin, and does so after everything is deployed.
 if ((-not $env:DEMO -or $env:DEMO -in 'false', 'f', '0') -and -not ($env:ROTATION_VAULT_IDS -replace '[,\s]')) {
-    [Console]::Error.WriteLine('ids: no vault is given. azd env set ROTATION_VAULT_IDS ID,ID; or, to try it on new ones, azd env set DEMO true')
+    [Console]::Error.WriteLine('ids: no vault is given. azd env set ROTATION_VAULT_IDS "ID,ID"; or, to try it on new ones, azd env set DEMO true')
     exit 1
 }
 

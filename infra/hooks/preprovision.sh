@@ -11,25 +11,29 @@ done
 [ -z "$settings" ] || exit 1
 
 # The templates split lists at commas and ids at slashes: whatever else there is would fail late, or be something else.
-# Blanks around an entry do no harm. Each is told by its place in the list, as it may be one of hundreds.
+# Blanks around an entry do no harm; a line end anywhere is one that azd cannot read.
+# Each entry is told by its place in the list, as it may be one of hundreds.
+command -v awk >/dev/null || { echo "ids: awk is not installed, which looks at the lists" >&2; exit 1; }
 check() {
     printf %s "$2" | awk -v RS=, -v name="$1" -v pattern="^$3\$" -v wanted="$4" '{
-        gsub(/[[:space:]]+/, " "); gsub(/^ | $/, "")
-        if ($0 != "" && tolower($0) !~ tolower(pattern)) { print "ids: " name ", entry " NR ": not " wanted ": " $0; bad = 1 }
+        gsub(/^ +| +$/, "")
+        if ($0 != "" && (/[[:cntrl:]]/ || tolower($0) !~ tolower(pattern))) {
+            gsub(/[[:space:]]+/, " "); print "ids: " name ", entry " NR ": not " wanted ": " $0; bad = 1
+        }
     } END { exit bad }' >&2
 }
 bad=
 check ROTATION_VAULT_IDS "${ROTATION_VAULT_IDS:-}" \
-    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]KeyVault/vaults/[^/ ]+' \
+    '/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.]KeyVault/vaults/[a-z0-9-]+' \
     'the id of a vault, as az keyvault show --query id tells it' || bad=yes
 check ROTATION_ACCOUNT_IDS "${ROTATION_ACCOUNT_IDS:-}" \
-    '/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[^/ ]+' \
+    '/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.](Batch/batchAccounts|Storage/storageAccounts|SignalRService/webPubSub)/[a-z0-9-]+' \
     'the id of an account, as az batch account, storage account or webpubsub show --query id tells it' || bad=yes
 check EVENT_SYSTEM_TOPICS "${EVENT_SYSTEM_TOPICS:-}" \
-    '[^/= ]+=/subscriptions/[^/ ]+/resourceGroups/[^/ ]+/providers/Microsoft[.]EventGrid/systemTopics/[^/ ]+' \
+    '[a-z0-9-]+=/subscriptions/[a-z0-9-]+/resourceGroups/[^/ "]+/providers/Microsoft[.]EventGrid/systemTopics/[a-z0-9-]+' \
     'VAULT-NAME=TOPIC-ID, with the id as az eventgrid system-topic show --query id tells it' || bad=yes
 if [ -n "$bad" ]; then
-    echo "ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME ENTRY,ENTRY" >&2
+    echo "ids: entries have commas between them and nothing else; an id ends with a name. Set the list again: azd env set NAME \"ENTRY,ENTRY\"" >&2
     exit 1
 fi
 
@@ -37,7 +41,7 @@ fi
 case "${DEMO:-false}" in
 [Ff][Aa][Ll][Ss][Ee] | [Ff] | 0)
     if [ -z "$(printf %s "${ROTATION_VAULT_IDS:-}" | tr -d ',[:space:]')" ]; then
-        echo "ids: no vault is given. azd env set ROTATION_VAULT_IDS ID,ID; or, to try it on new ones, azd env set DEMO true" >&2
+        echo "ids: no vault is given. azd env set ROTATION_VAULT_IDS \"ID,ID\"; or, to try it on new ones, azd env set DEMO true" >&2
         exit 1
     fi
     ;;

@@ -196,6 +196,7 @@ def _bin(at: datetime, span: timedelta) -> datetime:
 _FUNCTIONS: dict[str, Any] = {
     "parse_json": lambda text: Dynamic(json.loads(text) if text.startswith("{") else None),
     "tostring": _to_string,
+    "tolower": str.lower,
     "toint": lambda value: value.value,
     "todatetime": _to_time,
     "isempty": lambda text: not text,
