@@ -135,7 +135,7 @@ class Settings:
             own_storage=_own_storage(environment),
         )
         if environment.get("ROTATION_GRACE") and settings.grace > settings.limits.overlap:
-            read.complaints.append(f"ROTATION_GRACE: it is {settings.too_long(settings.grace)}; shorten it")
+            read.complaints.append(f"ROTATION_GRACE: it is {settings._beyond_overlap(settings.grace)}; shorten it")
         if read.complaints:
             raise BadSettings("\n".join(read.complaints))
         return settings
@@ -149,13 +149,13 @@ class Settings:
             return self.grace
         if grace > self.limits.overlap:
             raise BadInput(
-                f"the grace is {self.too_long(grace)}; shorten it, or ask for a forced rotation instead, "
+                f"the grace is {self._beyond_overlap(grace)}; shorten it, or ask for a forced rotation instead, "
                 "which keeps the key that it replaces for the overlap"
             )
         return grace
 
-    def too_long(self, grace: timedelta) -> str:
-        """Say what is wrong with a grace beyond the overlap."""
+    def _beyond_overlap(self, grace: timedelta) -> str:
+        """Say how a grace is longer than the overlap."""
         return f"{format_duration(grace)}, longer than ROTATION_OVERLAP, {format_duration(self.limits.overlap)}"
 
 
