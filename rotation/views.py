@@ -250,7 +250,8 @@ def _retired(at: datetime) -> str:
 
 def _promise(step: Step) -> str:
     if step.broken_promise is None:
-        return "no promise was broken"
+        cut_short = step.reason is Reason.COMPROMISED and step.retire_at
+        return "its overlap is cut short to that, no other promise was broken" if cut_short else "no promise was broken"
     return f"a promise was broken: the key {step.replaced} was to work until {format_time(step.broken_promise)}"
 
 

@@ -99,6 +99,14 @@ def test_nothing_due_is_fine(command: Command) -> None:
     assert (ran.code, ran.out) == (0, "3 left alone\n")
 
 
+def test_a_grace_is_told_to_cut_the_overlap_short(command: Command) -> None:
+    """The readers of a leaked key were promised two days, and get minutes."""
+    ran = command("rotate", DUE, "--compromised", "active", "--grace", "PT10M")
+
+    assert 0 == ran.code
+    assert "its overlap is cut short to that, no other promise was broken" in ran.out
+
+
 def test_all_takes_a_full_look_at_every_account(command: Command, simulator: ControlClient) -> None:
     """Drift of an account that is not due is mended too."""
     simulator.regenerate(PUBSUB, "Primary")
