@@ -80,9 +80,10 @@ class Hands:
 
     async def act(self, verdict: Verdict) -> None:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
+        of_an_emergency = verdict.reason in (Reason.COMPROMISED, Reason.ALREADY_DONE)
         acts = {
             Action.REPUBLISH: self._republish,
-            Action.RETAG: self._note_emergency if verdict.reason is Reason.COMPROMISED else self._retag,
+            Action.RETAG: self._note_emergency if of_an_emergency else self._retag,
             Action.ALIGN: self._align,
             Action.PUBLISH: self._publish_staged,
             Action.RETIRE: self._retire,

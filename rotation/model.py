@@ -263,6 +263,16 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the publications showed when it became known which keys are meant."""
+
+    latest: datetime
+    """When the latest of them was made, by its vault's clock."""
+    ids: frozenset[str]
+    """Of the requests that were noted on them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Occasion:
     """The secret version that a Key Vault event speaks of."""
 
@@ -282,8 +292,8 @@ class Request:
     force: bool = False
     suspects: tuple[Suspect, ...] | None = None
     """The keys that are meant; None until that is known."""
-    as_of: datetime | None = None
-    """When the latest of the publications was written by which that became known; None where nobody said."""
+    evidence: Evidence | None = None
+    """By which that became known; None where nobody said."""
 
     @property
     def insists(self) -> bool:
@@ -404,7 +414,7 @@ class Facts:
     """Everything a rule may look at, read in one go.
 
     `keys` are fingerprints by slot; they are empty where the service would not list them, which `obstacles` explain.
-    Facts from a listing trust the tags: each publication is taken to hold the slot it is tagged with.
+    Facts from a listing trust the tags: each publication is taken to hold the slot that they tell.
     """
 
     account: AccountId

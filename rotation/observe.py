@@ -59,7 +59,10 @@ class Observation:
 
 
 def glance(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...] = ()) -> Facts:
-    """Make facts of a listing alone, without any request, trusting that each tag names the slot that is published."""
+    """Make facts of a listing alone, trusting that each tag names the slot that is published.
+
+    Not where the note beside it says that this slot's key is to end: both cannot be, and a full look tells.
+    """
     terms = [(secret, _terms(secret)) for secret in group.secrets]
     obstacles = [t for _, t in terms if isinstance(t, Obstacle)]
     slots = NO_SLOTS
@@ -70,7 +73,7 @@ def glance(group: Group, request: Request, tools: Tools, unseen: tuple[str, ...]
     return Facts(
         account=group.account,
         slots=slots,
-        publications=tuple(Publication(s, t, holds=t.active) for s, t in terms if isinstance(t, Terms)),
+        publications=tuple(Publication(s, t, holds=_told(t, slots)) for s, t in terms if isinstance(t, Terms)),
         obstacles=tuple(obstacles),
         borrowed=all(tags.borrowed(secret.tags) for secret in group.secrets),
         unseen=unseen,
@@ -212,6 +215,13 @@ def _terms(secret: Secret) -> Terms | Obstacle:
         return tags.read(secret.tags)
     except tags.TagError as error:
         return Obstacle(Reason.TAGS_UNREADABLE, f"{secret.ref}: {error}")
+
+
+def _told(terms: Terms, slots: tuple[Slot, Slot]) -> Slot:
+    noted, tagged = terms.state, terms.active
+    if noted.retire_at is None or noted.retire_slot != tagged or tagged not in slots:
+        return tagged
+    return next(slot for slot in slots if slot != tagged)
 
 
 def _account(secret: Secret) -> AccountId | None:

@@ -12,6 +12,7 @@ from rotation import tags
 from rotation.durations import format_duration
 from rotation.model import (
     Action,
+    Evidence,
     Facts,
     KnownKey,
     Publication,
@@ -69,22 +70,26 @@ def with_suspects(facts: Facts) -> Request:
         for slot, role in _roles(facts).items()
         if request.compromised in (role, Role.BOTH)
     )
-    return replace(request, suspects=suspects, as_of=max(p.rotated_at for p in facts.publications))
+    ids = frozenset(identity for p in facts.publications if (identity := p.terms.state.id))
+    evidence = Evidence(max(p.secret.created for p in facts.publications), ids)
+    return replace(request, suspects=suspects, evidence=evidence)
 
 
 def still_meant(facts: Facts) -> Request:
     """Acquit the key that another pass was just making when it was declared idle, and has published since.
 
-    The key that was meant ended when this one was made. Who publishes a leaked key by hand leaves our notes as they
-    are, so that they are no later than those by which it was told which key is idle.
+    The key that was meant ended when this one was made. Only a rotation notes another request: who publishes a leaked
+    key by hand leaves our notes as they are, and so does a repair of ours. A secret that was away has an older date.
     """
-    request, as_of = facts.request, facts.request.as_of
-    if request.compromised is not Role.IDLE or as_of is None:
+    request, evidence = facts.request, facts.request.evidence
+    if request.compromised is not Role.IDLE or evidence is None:
         return request
 
     def published_since(suspect: Suspect) -> bool:
-        noted = [p.terms.state.rotated_at for p in facts.publications if p.holds == suspect.slot]
-        return bool(noted) and all(at is not None and at > as_of for at in noted)
+        holders = [p for p in facts.publications if p.holds == suspect.slot]
+        ids = {p.terms.state.id for p in holders} - {None}
+        later = all(p.secret.created >= evidence.latest for p in holders)
+        return bool(ids) and later and ids.isdisjoint(evidence.ids)
 
     acquitted = [s.slot for s in facts.pending if published_since(s)]
     return request.without(*acquitted) if acquitted else request
@@ -358,9 +363,13 @@ def superseded(facts: Facts, now: datetime) -> Verdict | None:
 
 
 def already_done(facts: Facts, now: datetime) -> Verdict | None:
-    """The same request, sent again, is answered without doing it twice."""
+    """The same request, sent again, is answered without doing it twice; but its grace is to hold in every secret."""
     if not _noted(facts):
         return None
+    at = _own_end(facts)
+    if behind := [p for p in facts.publications if at and (emergency_mark(facts, p) or at) > at]:
+        because = f"{_refs(behind)}: the compromised key, in {facts.idle}, is noted to end later than was asked"
+        return replace(_write(Action.RETAG, Reason.ALREADY_DONE, because, facts.idle, behind), until=at)
     return _leave(
         Reason.ALREADY_DONE,
         f"request {facts.request.mark} was carried out before{_retires(facts)}",
@@ -567,6 +576,12 @@ def retires_at(facts: Facts) -> datetime | None:
 def _emergency_ends(facts: Facts) -> datetime | None:
     """When a compromised key is to be retired; what an ordinary rotation has noted elsewhere does not put it off."""
     return max((at for p in facts.publications if (at := emergency_mark(facts, p))), default=None)
+
+
+def _own_end(facts: Facts) -> datetime | None:
+    """When a compromised key is to be retired by the notes of this very request, which may not have reached all."""
+    own = [p for p in facts.publications if p.terms.state.id == facts.request.mark]
+    return max((at for p in own if (at := emergency_mark(facts, p))), default=None)
 
 
 def _grace_ends(facts: Facts) -> datetime | None:

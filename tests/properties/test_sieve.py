@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotation import policy, tags
-from rotation.model import AccountId, Action, Facts, Group, Publication, Reason, Secret, SecretRef, State, Terms
+from rotation.model import AccountId, Action, Facts, Group, Reason, Request, Secret, SecretRef, State, Terms, Trigger
+from rotation.observe import glance
 from rotation.sieve import Sieve
+from tests.properties.world import World
 from tests.unit.facts import ACCOUNT, DAY, NOW, SLOTS, VALIDITY
 
+TOOLS = World().tools()
 OTHER_ACCOUNT = AccountId.parse(f"{ACCOUNT}2")
 ages = st.integers(0, 70).map(lambda days: timedelta(days=days))
 maybe_times = st.none() | st.integers(-30, 30).map(lambda days: NOW + timedelta(days=days))
@@ -44,8 +47,7 @@ def _secrets(draw: st.DrawFn, ref: SecretRef) -> Secret:
 
 def glanced(group: Group) -> Facts:
     """What a listing tells of an account."""
-    terms = [(secret, tags.read(secret.tags)) for secret in group.secrets]
-    return Facts(group.account, SLOTS, tuple(Publication(s, t, holds=t.active) for s, t in terms))
+    return glance(group, Request(), TOOLS)
 
 
 def sifted(secrets: list[Secret]) -> tuple[Sieve, dict[AccountId, tuple[Secret, ...]]]:
@@ -93,6 +95,16 @@ def test_accounts_are_counted_once(secrets: list[Secret]) -> None:
 def test_the_order_of_the_listing_does_not_matter(secrets: list[Secret]) -> None:
     """Which secret of a split is seen first decides which one is kept, and not whether the account is asked for."""
     assert sifted(secrets)[1].keys() == sifted(secrets[::-1])[1].keys()
+
+
+def test_a_secret_whose_tag_and_note_contradict_each_other_is_kept() -> None:
+    """Somebody has tagged it with the slot whose key leaked, and is to end: only a full look tells which is true."""
+    leaked = State(trigger=Trigger.EMERGENCY, retire_at=NOW, retire_slot="key1")
+    written = tags.write({}, Terms(ACCOUNT, "key1", VALIDITY, state=leaked))
+    secret = Secret(SecretRef("kv-one", "secret-0"), NOW - 5 * DAY, tags=written)
+    _, asked = sifted([secret])
+
+    assert {ACCOUNT: (secret,)} == asked
 
 
 def test_what_is_fresh_is_not_kept() -> None:

@@ -8,6 +8,7 @@ import pytest
 from rotation import policy
 from rotation.model import (
     Action,
+    Evidence,
     Facts,
     Format,
     Limits,
@@ -494,6 +495,37 @@ CASES: dict[str, Case] = {
         Reason.ALREADY_DONE,
         "retired 2026-11-21T03:14:00Z",
         until=NOW + 14 * MINUTE,
+    ),
+    "a shorter grace that did not reach every secret is noted in the others when it is asked for again": Case(
+        pair(
+            publication(state=replace(ending(OLD), id="INC-42")),
+            publication(STRING, state=replace(ending(OLD, at=NOW + 3 * DAY), id="INC-41")),
+            request=Request(Trigger.OPERATOR, id="INC-42"),
+        ),
+        Action.RETAG,
+        Reason.ALREADY_DONE,
+        OLD,
+        (STRING,),
+        (str(STRING), "key2", "later"),
+        NOW + HOUR,
+    ),
+    "a longer grace that did not reach every secret is not": leave(
+        pair(
+            publication(state=replace(ending(OLD), id="INC-42")),
+            publication(STRING, state=replace(ending(OLD, at=NOW + MINUTE), id="INC-41")),
+            request=Request(Trigger.OPERATOR, id="INC-42"),
+        ),
+        Reason.ALREADY_DONE,
+        until=NOW + HOUR,
+    ),
+    "who was aligned later keeps the end of its own": leave(
+        pair(
+            publication(state=replace(ending(OLD), id="INC-42")),
+            publication(STRING, state=replace(ending(OLD, at=NOW + 2 * HOUR), id="INC-42")),
+            request=Request(Trigger.OPERATOR, id="INC-42"),
+        ),
+        Reason.ALREADY_DONE,
+        until=NOW + 2 * HOUR,
     ),
     "another request than the last one is carried out": rotate(
         facts(publication(state=State(id="INC-41")), request=Request(id="INC-42", force=True)), Reason.FORCED
@@ -1176,43 +1208,56 @@ def test_who_meant_a_key_that_was_gone_by_then_means_no_other_one() -> None:
     assert (Action.RETAG, Reason.COMPROMISED, None) == (verdict.action, verdict.reason, verdict.slot)
 
 
-ASKED = NOW - MINUTE
-"""When a key was declared idle, in the tests of whether it is still meant."""
-IDLE = replace(emergency(suspect(FIRST, published=False)), compromised=Role.IDLE, as_of=ASKED)
+SEEN = Evidence(NOW - AGE, frozenset({"INC-5", "INC-6:active"}))
+"""What the secrets showed when a key was declared idle, in the tests of whether it is still meant."""
+IDLE = replace(emergency(suspect(FIRST, published=False)), compromised=Role.IDLE, evidence=SEEN)
 
 
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        pytest.param(facts(publication(state=State(rotated_at=NOW)), request=IDLE), False, id="we made it since"),
-        pytest.param(facts(publication(state=State(rotated_at=ASKED)), request=IDLE), True, id="our note is no later"),
-        pytest.param(facts(publication(), request=IDLE), True, id="somebody published it by hand"),
+        pytest.param(facts(publication(state=State(id="INC-8")), request=IDLE), False, id="a rotation made it since"),
+        pytest.param(facts(publication(state=State(id="INC-5")), request=IDLE), True, id="our note is the same"),
+        pytest.param(facts(publication(), request=IDLE), True, id="we have noted nothing"),
         pytest.param(
-            pair(publication(state=State(rotated_at=NOW)), publication(STRING), request=IDLE),
+            facts(publication(state=State(id="INC-8"), age=AGE + SECOND), request=IDLE), True, id="it was away"
+        ),
+        pytest.param(
+            pair(publication(state=State(id="INC-8")), publication(STRING, state=State(id="INC-5")), request=IDLE),
             True,
-            id="we published it, and somebody else by hand",
+            id="a rotation published it, and somebody else by hand",
         ),
         pytest.param(
-            pair(publication(state=State(rotated_at=NOW)), publication(STRING, OLD), request=IDLE),
+            pair(publication(state=State(id="INC-8")), publication(STRING, age=AGE + SECOND), request=IDLE),
+            True,
+            id="a rotation published it, and somebody else in one that was away",
+        ),
+        pytest.param(
+            pair(publication(state=State(id="INC-8")), publication(STRING), request=IDLE),
             False,
-            id="we made it since, and another secret is behind",
+            id="a rotation made it since, and another secret has joined",
         ),
         pytest.param(
-            facts(publication(holds=OLD, state=State(rotated_at=NOW)), request=IDLE), True, id="it is not published"
+            pair(publication(state=State(id="INC-8")), publication(STRING, OLD, state=State(id="INC-5")), request=IDLE),
+            False,
+            id="a rotation made it since, and another secret is behind",
         ),
         pytest.param(
-            facts(publication(state=State(rotated_at=NOW)), request=replace(IDLE, compromised=Role.BOTH)),
+            facts(publication(holds=OLD, state=State(id="INC-8")), request=IDLE), True, id="it is not published"
+        ),
+        pytest.param(
+            facts(publication(state=State(id="INC-8")), request=replace(IDLE, compromised=Role.BOTH)),
             True,
             id="both were declared",
         ),
         pytest.param(
-            facts(publication(state=State(rotated_at=NOW)), request=replace(IDLE, as_of=None)),
+            facts(publication(state=State(id="INC-8")), request=replace(IDLE, evidence=None)),
             True,
-            id="nobody said when",
+            id="nobody said what was seen",
         ),
     ],
 )
-def test_an_idle_key_is_meant_unless_a_pass_of_ours_has_published_it_since(given: Facts, meant: bool) -> None:  # noqa: FBT001  # a table
+def test_an_idle_key_is_meant_unless_a_rotation_has_published_it_since(given: Facts, meant: bool) -> None:  # noqa: FBT001  # a table
     """S2: the key that another pass was just making when the idle one was declared is not the one that leaked."""
     assert (given.request.suspects if meant else ()) == policy.still_meant(given).suspects
 
@@ -1220,7 +1265,16 @@ def test_an_idle_key_is_meant_unless_a_pass_of_ours_has_published_it_since(given
 def test_nobody_is_acquitted_before_anybody_is_meant() -> None:
     """Which key is idle is told by what comes next."""
     asked = replace(IDLE, suspects=None)
-    assert asked is policy.still_meant(facts(publication(state=State(rotated_at=NOW)), request=asked))
+    assert asked is policy.still_meant(facts(publication(state=State(id="INC-8")), request=asked))
+
+
+def test_what_was_seen_is_told_by_the_vaults_clock_and_by_what_is_noted() -> None:
+    """The clocks of two workers are apart, and what they note of the time is not compared."""
+    noted = publication(state=State(id="INC-5", rotated_at=NOW + MINUTE))
+    bare, older = publication(STRING), publication(OTHER, age=AGE + DAY, state=State(id="INC-6:active"))
+    asked = replace(IDLE, suspects=None, evidence=None)
+
+    assert SEEN == policy.with_suspects(facts(noted, bare, older, request=asked)).evidence
 
 
 # Retirement: when the key published now is to end, once a new one is published.

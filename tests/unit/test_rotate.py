@@ -25,6 +25,7 @@ from rotation.formats import rekey
 from rotation.model import (
     AccountId,
     Action,
+    Evidence,
     Group,
     ProbeMode,
     Reason,
@@ -388,12 +389,13 @@ def test_an_emergency_that_another_one_has_carried_out_is_recorded(
 
 def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_making(world: World) -> None:
     """S2: it was declared when the pass had made that key and had not published it."""
-    before = max(versions[-1].created for versions in world.secrets.values())
+    latest = max(versions[-1].created for versions in world.secrets.values())
     world.given_up = set(world.keys.values())
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "F-1", force=True), world.tools()))
     keys = dict(world.keys)
     made = Suspect("key2", Sensitive(keys["key2"]).fingerprint, published=False)
-    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=(made,), as_of=before)
+    seen = Evidence(latest, frozenset({"F-0"}))
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=(made,), evidence=seen)
 
     outcome = asyncio.run(rotate(group(world), order, world.tools()))
 
@@ -402,6 +404,45 @@ def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_makin
         outcome.verdict and outcome.verdict.reason,
     )
     assert keys == world.keys
+
+
+def test_an_idle_key_that_leaked_ends_although_a_repair_has_published_it(world: World) -> None:
+    """S1: while the order waits its slot is tagged and the published key is ended by somebody, and a sweep comes by."""
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
+    handed_over = asyncio.run(identified(group(world), order, world.tools()))
+    leaked = world.keys["key2"]
+    mistag(world)
+    world.lost.add(world.keys["key1"])
+    world.keys["key1"] = world.new_key()
+    repaired = asyncio.run(rotate(group(world), Request(Trigger.SCHEDULE, "timer"), world.tools()))
+
+    asyncio.run(rotate(group(world), handed_over, world.tools()))
+
+    assert [Action.REPUBLISH] == [step.action for step in repaired.steps]
+    assert leaked not in world.keys.values()
+
+
+def test_a_grace_that_was_cut_short_in_one_secret_only_is_cut_short_by_saying_it_again(world: World) -> None:
+    """The note in the other secret was broken off; until it is there, too, the leaked key lives on for days."""
+    world.given_up = set(world.keys.values())
+    leaked = world.keys["key1"]
+    first = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=2 * DAY)
+    second = replace(first, id="INC-8", grace=HOUR)
+    handed_over = asyncio.run(identified(group(world), second, world.tools()))
+    asyncio.run(rotate(group(world), first, world.tools()))
+
+    world.unwritable = {max(world.secrets)}
+    broken = asyncio.run(rotate(group(world), handed_over, world.tools()))
+    world.unwritable = set()
+    again = [asyncio.run(rotate(group(world), second, world.tools())) for _ in range(2)]
+    world.now += 2 * HOUR
+    asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    assert broken.error
+    assert [[(Action.RETAG, (max(world.secrets),))], []] == [
+        [(step.action, step.secrets) for step in outcome.steps] for outcome in again
+    ]
+    assert leaked not in world.keys.values()
 
 
 def test_a_pass_does_not_acquit_the_key_that_it_has_published_itself(world: World) -> None:
@@ -659,8 +700,8 @@ def test_a_role_becomes_slots_and_nothing_is_done(world: World) -> None:
     settled = asyncio.run(identified(group(world), emergency, world.tools()))
 
     suspect = Suspect("key1", Sensitive(keys["key1"]).fingerprint, published=True)
-    as_of = max(versions[-1].created for versions in world.secrets.values())
-    assert replace(emergency, suspects=(suspect,), as_of=as_of) == settled
+    seen = Evidence(max(versions[-1].created for versions in world.secrets.values()), frozenset())
+    assert replace(emergency, suspects=(suspect,), evidence=seen) == settled
     assert keys == world.keys
 
 

@@ -163,3 +163,18 @@ def test_an_emergency_is_over_when_its_key_ends_for_an_earlier_one(state: EveryO
     state.saved_meanwhile(member=0, what="both, at once")
     state.regenerated_in_the_portal(slot=0)
     state.order(again=True, member=0, number=1, what="active")
+
+
+@pytest.mark.parametrize("publications", [1, 2])
+def test_a_leaked_key_ends_although_every_tag_names_it(state: EveryOrder, publications: int) -> None:
+    """During its grace somebody tags all secrets with its slot, and only sweeps come by, which read no values."""
+    state.begin(service="batch", neighbour=None, publications=publications, fresh=True, probe="try")
+    leaked = state.judge.meant(state.account, "active")
+    state.order(what="active", member=0, number=1, again=False)
+    for member in range(publications):
+        state.tags_edited(member=member, change="the other slot")
+    state.time_passes(hours=1)
+    state.sweep(worker=0)
+
+    assert leaked
+    assert not leaked & set(state.judge.live[state.account].values())
