@@ -193,8 +193,7 @@ class _Pass:
 
     async def _look(self, observer: Observer) -> tuple[Observation, Verdict]:
         seen = await observer.observe(self._request)
-        if not self._steps:
-            seen = seen.asked(policy.still_meant(seen.facts))
+        seen = seen.asked(policy.still_meant(seen.facts))
         seen = seen.asked(policy.with_suspects(seen.facts))
         self._request = seen.facts.request
         self._verdict = policy.judge(seen.facts, self._now())

@@ -672,6 +672,14 @@ CASES: dict[str, Case] = {
         "2026-11-21T03:14:00Z",
         until=NOW + 14 * MINUTE,
     ),
+    "a compromised key that was replaced works on for as long as is noted, by whichever clock": leave(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + 20 * MINUTE)),
+            request=emergency(suspect(OLD, published=True)),
+        ),
+        Reason.RETIRING,
+        until=NOW + 20 * MINUTE,
+    ),
     "a compromised key that was replaced ends with the grace": retire(
         facts(
             publication(age=15 * MINUTE, state=rotated(15 * MINUTE, Trigger.EMERGENCY, retire_at=NOW)),
@@ -715,6 +723,20 @@ CASES: dict[str, Case] = {
         ),
         NOW + 14 * MINUTE,
         "2026-11-21T03:14:00Z",
+    ),
+    "an emergency whose key ends sooner for another one keeps that end": note(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + 5 * MINUTE)),
+            request=replace(emergency(suspect(OLD, published=True)), id="INC-7", compromised=Role.ACTIVE),
+        ),
+        NOW + 5 * MINUTE,
+    ),
+    "an emergency whose key ends later for another one brings that end forward": note(
+        facts(
+            publication(age=MINUTE, state=rotated(MINUTE, Trigger.EMERGENCY, retire_at=NOW + HOUR)),
+            request=replace(emergency(suspect(OLD, published=True)), id="INC-7", compromised=Role.ACTIVE),
+        ),
+        NOW + 14 * MINUTE,
     ),
     "an emergency whose key was ended by another pass is noted": note(
         facts(

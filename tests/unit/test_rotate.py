@@ -125,6 +125,7 @@ def test_a_pass_tells_what_it_did_for_whom(due: World) -> None:
         (step.action, step.reason, step.slot, step.secrets) for step in outcome.steps
     ]
     assert Reason.OVERLAP == (outcome.verdict and outcome.verdict.reason)
+    assert [(due.now + due.limits.overlap, None)] == [(step.previous_until, step.retire_at) for step in outcome.steps]
     assert due.now - began == timedelta(seconds=outcome.seconds) > 5 * SECOND
     assert {due.keys["key2"]} == due.published()
 
