@@ -78,6 +78,12 @@ class Hands:
         """The secrets that were written to, as they were before."""
         return tuple(self._overwritten)
 
+    @property
+    def _meanwhile(self) -> str:
+        """Which key applications go on with while the new one waits."""
+        leaked = policy.grace(self._facts) is not None
+        return "the leaked key works until then" if leaked else "the published key is untouched"
+
     async def act(self, verdict: Verdict) -> None:
         """Do what the verdict says; raises a RotationError when it could not be done, or not wholly."""
         of_an_emergency = verdict.reason in (Reason.COMPROMISED, Reason.ALREADY_DONE)
@@ -98,8 +104,8 @@ class Hands:
         if not await self._accepted(key):
             await self._stage(members)
             raise Staged(
-                f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, the "
-                "published key is untouched, and the next pass publishes the new one"
+                f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, and the "
+                f"next pass publishes it; {self._meanwhile}"
             )
         try:
             await self._publish_new(members, slot, key, renewed=True)
@@ -122,7 +128,8 @@ class Hands:
             )
         if not await self._accepted(key, certainly=unsettled):
             raise Staged(
-                f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks"
+                f"{self._name}: the service still does not accept the staged key of {slot}; the next pass asks; "
+                f"{self._meanwhile}"
             )
         self._step = _step(verdict, slot, key)
         await self._publish_new(members, slot, key, renewed=False)

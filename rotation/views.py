@@ -222,7 +222,7 @@ def _told(step: Step, later: Sequence[Step]) -> str:
         fate = "the previous key is retired next" if retired else _farewell(step)
         parts = [
             f"fingerprint {step.fingerprint}",
-            fate if step.secrets else "not published; the published key is good, and the next pass goes on",
+            fate if step.secrets else _unpublished(step),
         ]
     elif step.action is Action.RETIRE:
         parts = [f"the previous key {step.replaced} has stopped working"]
@@ -234,6 +234,14 @@ def _told(step: Step, later: Sequence[Step]) -> str:
     if step.broken_promise or step.action is Action.RETIRE or (step.action is Action.ROTATE and not retired):
         parts.append(_promise(step))
     return "; ".join((*parts, *step.notes))
+
+
+def _unpublished(step: Step) -> str:
+    """Say what works while a new key waits to be published."""
+    if step.reason is Reason.COMPROMISED:
+        who = "by the next sweep, or at once by the same command with its --request-id"
+        return f"not published; the leaked key works until it is, {who}"
+    return "not published; the published key is good, and the next pass goes on"
 
 
 def _farewell(step: Step) -> str:

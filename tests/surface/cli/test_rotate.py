@@ -358,3 +358,24 @@ def test_a_key_that_is_not_accepted_yet_is_transient(
     assert "publish: staged" in command("status", DUE).out
     simulator.deny("Microsoft.KeyVault/vaults/secrets/setSecret/action", "kv-billing")
     assert "waits for the service" not in command("plan", DUE).words
+
+
+def test_a_leaked_key_is_not_called_good_while_its_successor_waits(
+    command: Command, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads the answer in an emergency learns that the leak goes on, who ends it, and how to end it sooner."""
+    monkeypatch.setenv("ROTATION_PROBE_TIMEOUT", "PT1S")
+    simulator.behave(propagation_delay=600)
+    asked = ("rotate", FRESH, "--compromised", "active", "--grace", "PT0S", "--request-id", "leak-8")
+
+    first, again = command(*asked), command(*asked)
+
+    assert (1, 1) == (first.code, again.code)
+    assert "not published; the leaked key works until it is, by the next sweep, or at once" in first.words
+    for waiting in (first, again):
+        assert "the next pass" in waiting.words
+        assert "the leaked key works until then" in waiting.words
+        assert "repeat the command with --request-id leak-8" in waiting.words
+        assert "good" not in waiting.words
+        assert "untouched" not in waiting.words
+    assert [slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()] == [0, 1]
