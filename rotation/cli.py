@@ -23,6 +23,7 @@ from rotation.doctor import examine
 from rotation.durations import parse_duration
 from rotation.errors import RotationError, Unexpected
 from rotation.model import AccountId, Format, Request, Role, SecretRef, Trigger
+from rotation.quoting import without_keys
 from rotation.settings import Settings
 from rotation.views import changes
 
@@ -238,8 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
-        # Typer passes on how its parser of enums begins.
-        complaint = wrong.format_message().replace("Value error, ", "")
+        # Typer passes on how its parser of enums begins, and quotes whatever was typed.
+        complaint = without_keys(wrong.format_message().replace("Value error, ", ""))
         answer = failure("usage", f"{complaint}\nsee `{_help(arguments)}`", 2)
     # What asked for help has been answered already.
     if isinstance(answer, Answer):

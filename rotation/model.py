@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NoReturn, Self, TypeAlias
 
+from rotation.quoting import quoted
+
 Slot: TypeAlias = str
 """One of an account's two places for a key, by the service's own name: `key1`, `Primary`."""
 
@@ -107,7 +109,7 @@ class SecretRef:
     def parse(cls, text: str) -> Self:
         """Read `VAULT/SECRET`, in lower case, since Key Vault does not distinguish case; else a ValueError."""
         if not re.fullmatch(r"[a-z][a-z0-9-]{1,22}[a-z0-9]/[a-z0-9-]{1,127}", text, re.IGNORECASE | re.ASCII):
-            raise ValueError(f"{text!r} is not VAULT/SECRET, for example kv-orders/storage-key")
+            raise ValueError(f"{quoted(text)} is not VAULT/SECRET, for example kv-orders/storage-key")
         vault, name = text.lower().split("/")
         return cls(vault, name)
 

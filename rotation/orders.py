@@ -1,7 +1,6 @@
 """Reads what somebody asks for over HTTP; every complaint is told at once."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from rotation import tags
 from rotation.durations import parse_duration
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
+from rotation.quoting import looks_secret, quoted
 
 MAX_REASON = 200
 
@@ -24,8 +24,8 @@ MAX_TEXT = 1000
 MAX_STRANGE = 10
 """How many members that nobody knows are complained of; each costs more to answer than to send."""
 
-_SECRET_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
-"""A key in base64, however it is encoded for an URL, or the beginning of a token."""
+SHOWN = 40
+"""How many characters of a name that nobody knows are repeated."""
 
 T = TypeVar("T")
 
@@ -137,7 +137,8 @@ class _Reader:
         """Complain of what was meant to do something and stands where nobody looks."""
         astray = sorted(query.keys() - _OF_THE_HOST)
         self.complaints += [
-            f"{name[:40]!r}: the query is not read; it goes into the body, as JSON" for name in astray[:MAX_STRANGE]
+            f"{quoted(name, SHOWN)}: the query is not read; it goes into the body, as JSON"
+            for name in astray[:MAX_STRANGE]
         ]
 
     def flag(self, name: str) -> bool:
@@ -156,7 +157,7 @@ class _Reader:
         """Raise BadInput if anything was wrong; a member that nobody knows was meant to do something."""
         known = ", ".join(name for name in self._known)
         strange = sorted(self._members.keys() - set(self._known))
-        self.complaints += [f"{name[:40]!r}: not known; there is {known}" for name in strange[:MAX_STRANGE]]
+        self.complaints += [f"{quoted(name, SHOWN)}: not known; there is {known}" for name in strange[:MAX_STRANGE]]
         if self.complaints:
             raise BadInput("\n".join(self.complaints))
 
@@ -181,7 +182,7 @@ def _once(pairs: list[tuple[str, object]]) -> Mapping[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise BadInput(f"{twice[:40]!r}: it stands there twice")
+        raise BadInput(f"{quoted(twice, SHOWN)}: it stands there twice")
     return members
 
 
@@ -189,14 +190,14 @@ def _vault(text: str) -> str:
     try:
         return SecretRef.parse(f"{text}/any").vault
     except ValueError as error:
-        raise ValueError(f"{text!r} is not the name of a vault") from error
+        raise ValueError(f"{quoted(text)} is not the name of a vault") from error
 
 
 def _secret(text: str) -> str:
     try:
         return SecretRef.parse(f"any/{text}").name
     except ValueError as error:
-        raise ValueError(f"{text!r} is not the name of a secret") from error
+        raise ValueError(f"{quoted(text)} is not the name of a secret") from error
 
 
 def _role(text: str) -> Role:
@@ -206,7 +207,7 @@ def _role(text: str) -> Role:
 
 
 def _reason(text: str) -> str:
-    if _SECRET_LIKE.search(text):
+    if looks_secret(text):
         raise ValueError("it looks as if it held a key or a token, and it is logged")
     if len(text) > MAX_REASON or not text.isprintable():
         raise ValueError(f"it must be one line of up to {MAX_REASON} characters")

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 CORE = frozenset(
-    {"model", "tags", "policy", "errors", "report", "events", "durations", "formats", "messages", "orders", "sieve"}
+    {
+        *("model", "tags", "policy", "errors", "report", "events", "durations"),
+        *("formats", "messages", "orders", "quoting", "sieve"),
+    }
 )
 ENGINE = frozenset(
     {"ports", "concurrency", "observe", "act", "rotate", "fleet", "enroll", "manifest", "status", "listings"}
@@ -24,14 +27,15 @@ OUTER = frozenset(
 )
 
 ALLOWED = {
-    "model": set[str](),
+    "quoting": set[str](),
+    "model": {"quoting"},
     "errors": set[str](),
     "durations": set[str](),
     "formats": {"model"},
     "tags": {"durations", "model"},
     "events": {"errors", "model"},
     "messages": {"durations", "errors", "model", "tags"},
-    "orders": {"durations", "errors", "model", "tags"},
+    "orders": {"durations", "errors", "model", "quoting", "tags"},
     "policy": {"durations", "model", "tags"},
     "report": {"errors", "model", "tags"},
     "sieve": {"model", "tags"},

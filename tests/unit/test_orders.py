@@ -10,8 +10,10 @@ import pytest
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 from rotation.orders import MAX_BODY, MAX_REASON, MAX_STRANGE, Order, Question, read_order, read_question
+from tests.surface.leaks import leaked
 
 REF = SecretRef("kv-one", "secret-0")
+KEY = "kEy0+/" * 14 + "kE=="
 TOKEN = urlsafe_b64encode(b'{"typ": "JWT"}').decode() + ".e30.x"
 """The beginning that every token has; each part of it is short."""
 
@@ -92,11 +94,53 @@ def test_an_address_that_names_no_secret_is_a_complaint(vault: str, secret: str)
     assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["secret", "force"]
 
 
-@pytest.mark.parametrize("astray", ["dry_run", "compromised", "x" * 99])
+@pytest.mark.parametrize("astray", ["dry_run", "compromised", "x " * 50])
 def test_what_stands_in_the_query_is_a_complaint(astray: str) -> None:
     """Who says dry_run there must not be taken for somebody who does not say it."""
     with pytest.raises(BadInput, match=f"^{astray[:40]!r}: the query is not read"):
         read_order("kv-one", "secret-0", {astray: "true", "code": "x", "clientId": "default"}, b"")
+
+
+@pytest.mark.parametrize(
+    ("vault", "secret", "query", "body"),
+    [
+        ("kv-one", KEY, {}, {}),
+        (KEY, "secret-0", {}, {}),
+        ("kv-one", "secret-0", {KEY: ""}, {}),
+        ("kv-one", "secret-0", {f"key={KEY}": ""}, {}),
+        ("kv-one", "secret-0", {}, {KEY: 1}),
+        ("kv-one", "secret-0", {}, {f"AccountKey={KEY}": 1}),
+        ("kv-one", "secret-0", {}, {"compromised": KEY}),
+        ("kv-one", "secret-0", {}, {"compromised": "active", "grace": KEY}),
+        ("kv-one", "secret-0", {}, {"reason": KEY}),
+        ("kv-one", "secret-0", {}, {"request_id": KEY}),
+    ],
+)
+def test_a_key_that_was_pasted_is_not_said_again(
+    vault: str, secret: str, query: dict[str, str], body: dict[str, object]
+) -> None:
+    """S6: the complaint tells its place."""
+    with pytest.raises(BadInput) as caught:
+        read_order(vault, secret, query, json.dumps(body).encode())
+
+    assert [] == leaked(str(caught.value), [KEY])
+
+
+def test_a_key_that_was_pasted_twice_is_not_said_again() -> None:
+    """S6: as the name of a member, which stands there as often."""
+    with pytest.raises(BadInput, match="stands there twice") as caught:
+        read_order("kv-one", "secret-0", {}, f'{{"{KEY}": 1, "{KEY}": 2}}'.encode())
+
+    assert [] == leaked(str(caught.value), [KEY])
+
+
+@pytest.mark.parametrize("member", ["vault", "secret", "deep", KEY])
+def test_a_key_in_a_question_is_not_said_again(member: str) -> None:
+    """S6: the complaint tells its place."""
+    with pytest.raises(BadInput) as caught:
+        read_question({member: KEY})
+
+    assert [] == leaked(str(caught.value), [KEY])
 
 
 def test_not_every_complaint_about_a_flood_is_told() -> None:

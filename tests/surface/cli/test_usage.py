@@ -4,6 +4,7 @@ import re
 import secrets
 import subprocess
 import sys
+from base64 import b64encode
 
 import pytest
 from typer.main import get_group
@@ -12,9 +13,11 @@ from rotation import cli
 from rotation.cli import app
 from rotation.commands import Desk
 from rotation.console import Answer
+from rotation.settings import SETTINGS
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import DUE, FRESH, PUBSUB_ID
+from tests.surface.leaks import leaked
 
 WRONG = {
     "no account is chosen": ("rotate",),
@@ -59,6 +62,52 @@ def test_wrong_arguments_are_refused_before_anything_is_asked(
     assert "--help" in told.err
     assert (asked.document["error"]["code"], asked.err) == ("usage", "")
     assert simulator.journal() == []
+
+
+PASTED = {
+    "as a command": ("{}",),
+    "as a secret": ("rotate", "{}"),
+    "behind a vault": ("plan", "kv-orders/{}"),
+    "as an option": ("rotate", "--{}"),
+    "as a value": ("rotate", DUE, "--compromised", "{}"),
+    "behind a sign": ("rotate", DUE, "--compromised={}"),
+    "as a flag's value": ("rotate", "--due={}"),
+    "as a duration": ("rotate", DUE, "--compromised", "active", "--grace", "{}"),
+    "as an id": ("rotate", DUE, "--request-id", "{}"),
+    "as an account": ("enroll", FRESH, "--resource-id", "{}"),
+    "as a format": ("enroll", FRESH, "--resource-id", PUBSUB_ID, "--format", "{}"),
+    "as a number": ("enroll", FRESH, "--resource-id", PUBSUB_ID, "--validity-days", "{}"),
+    "as a file": ("enroll", "--manifest", "{}"),
+    "one too many": ("enroll", FRESH, "{}", "--resource-id", PUBSUB_ID),
+}
+
+
+@pytest.mark.parametrize("around", ["{}", "AccountName=storders;AccountKey={};EndpointSuffix=core.windows.net"])
+@pytest.mark.parametrize("arguments", PASTED.values(), ids=PASTED)
+def test_a_key_that_was_pasted_is_not_said_again(command: Command, arguments: tuple[str, ...], around: str) -> None:
+    """S6: the complaint tells its place, and goes to the log of whatever runs the command."""
+    key = b64encode(secrets.token_bytes(64)).decode()
+
+    told = command(*(argument.format(around.format(key)) for argument in arguments))
+
+    assert told.code == 2
+    assert told.err.startswith("error: ")
+    assert [] == leaked(told.out + told.err, [key])
+
+
+@pytest.mark.parametrize(
+    "name", [setting.name for setting in SETTINGS if setting.name.startswith(("ROTATION", "AZURE"))]
+)
+def test_a_key_in_a_setting_is_not_said_again(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """S6: the complaint names the setting."""
+    key = b64encode(secrets.token_bytes(64)).decode()
+    monkeypatch.setenv(name, key)
+
+    told = command("plan")
+
+    assert (told.code, told.out) == (2, "")
+    assert name in told.err
+    assert [] == leaked(told.err, [key])
 
 
 @pytest.mark.parametrize(
