@@ -232,16 +232,22 @@ def doctor(*, as_json: AsJson = False) -> Answer:
     return _run(lambda desk: examine(desk.world), as_json=as_json)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and say what came of it; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
+    """Run one command and say what came of it; returns the exit code.
+
+    `ready` is called once an interrupt can be answered, and may raise one.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     voice = Voice(as_json="--json" in arguments)
     try:
+        ready()
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
         # Typer passes on how its parser of enums begins, and quotes whatever was typed.
         complaint = without_keys(wrong.format_message().replace("Value error, ", ""))
         answer = failure("usage", f"{complaint}\nsee `{_help(arguments)}`", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        answer = _interrupted(Ledger())
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)

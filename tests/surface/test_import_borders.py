@@ -22,7 +22,7 @@ OUTER = frozenset(
     {
         *("settings", "clock", "calls", "wiring", "__init__"),
         *("triggers", "containment", "replies", "telemetry", "tracing", "otlp"),
-        *("cli", "commands", "console", "views", "doctor", "__main__"),
+        *("cli", "commands", "console", "views", "doctor", "interrupts", "__main__"),
     }
 )
 

@@ -252,6 +252,56 @@ def test_an_interrupt_is_a_document_too(simulator: ControlClient) -> None:
     assert [a["account"].rpartition("/")[2] for a in document["accounts"]] == [STORAGE]
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["ordinarily", "in the background of a script"])
+def test_who_is_told_to_end_answers_as_after_ctrl_c(simulator: ControlClient, ignored: bool) -> None:  # noqa: FBT001  # a row of the table
+    """A pipeline that is cancelled sends SIGTERM; where Ctrl-C is ignored that is the only way to end a command."""
+    ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN) if ignored else signal.getsignal(signal.SIGINT)
+    try:
+        with held(simulator, f"{PUBSUB}/regenerateKey$") as fault:
+            process = subprocess.Popen(  # noqa: S603  # our own program
+                [*ROTATION, "rotate", FRESH, "--force", "--json"], stdout=subprocess.PIPE, text=True
+            )
+            signal.signal(signal.SIGINT, ctrl_c)
+            assert simulator.hits(fault, wait=PATIENCE) == 1
+            process.terminate()
+            said, _ = process.communicate(timeout=PATIENCE)
+    finally:
+        signal.signal(signal.SIGINT, ctrl_c)
+
+    document = json.loads(said)
+    assert (process.returncode, document["error"]["code"]) == (130, "interrupted")
+    assert [name.rpartition("/")[2] for name in document["unfinished"]] == [PUBSUB]
+    assert f"--request-id {document['request_id']}" in document["error"]["message"]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["typer", "rotation.cli", "rotation.settings", "rotation.wiring", "aiohttp"])
+def test_an_interrupt_in_the_first_moments_is_a_document_too(end: signal.Signals, module: str) -> None:
+    """What is imported takes a second or two, and nothing was begun by then."""
+    script = f"""
+import os, runpy, sys
+
+class Presser:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), {int(end)})
+
+sys.meta_path.insert(0, Presser())
+sys.argv = ["rotation", "rotate", {FRESH!r}, "--force", "--json"]
+runpy.run_module("rotation", run_name="__main__", alter_sys=True)
+"""
+    ended = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+    document = json.loads(ended.stdout)
+    assert (ended.returncode, document["exit_code"], document["error"]["code"]) == (130, 130, "interrupted")
+    assert "nothing was left unfinished" in document["error"]["message"]
+    assert ([], []) == (document["accounts"], document["unfinished"])
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "changed"), [("y\n", 0, 3), ("n\n", 2, 0), ("\x04", 2, 0), ("\x03", 130, 0)]
 )
