@@ -260,7 +260,11 @@ def _promise(step: Step) -> str:
     if step.broken_promise is None:
         cut_short = step.reason is Reason.COMPROMISED and step.retire_at
         return "its overlap is cut short to that, no other promise was broken" if cut_short else "no promise was broken"
-    return f"a promise was broken: the key {step.replaced} was to work until {format_time(step.broken_promise)}"
+    until = format_time(step.broken_promise)
+    if step.reason is Reason.RETIRE_DUE:
+        # Nothing but an emergency ends a key before its time without being asked to, and it has told of that.
+        return f"its overlap, until {until}, was cut short, as the emergency asked"
+    return f"a promise was broken: the key {step.replaced} was to work until {until}"
 
 
 def _failures(report: Report) -> list[Listing]:

@@ -1,5 +1,6 @@
 """`rotate`: the accounts that were chosen are brought to rest, and the answer says what that means."""
 
+import time
 import uuid
 
 import pytest
@@ -152,11 +153,32 @@ def test_without_a_grace_the_leaked_key_stops_at_once(command: Command, simulato
 
 
 def test_a_rotation_that_ends_the_old_key_too_says_of_promises_only_what_became_of_them(command: Command) -> None:
-    """The row of the rotation is silent, as the one of the retirement tells of the promise that was broken."""
+    """The row of the rotation is silent, as the one of the retirement tells of the overlap that was cut short."""
     ran = command("rotate", FRESH, "--compromised", "active", "--grace", "PT0S")
 
-    assert "no promise was broken" not in ran.out
-    assert ran.out.count("a promise was broken: the key") == 1
+    assert "promise was broken" not in ran.out
+    assert ran.out.count("was cut short, as the emergency asked") == 1
+
+
+def test_the_end_of_a_grace_breaks_no_promise_anew(command: Command) -> None:
+    """That the overlap is cut short was told when the key was replaced, and whoever reads of its end has not asked."""
+    begun = command("rotate", FRESH, "--compromised", "active", "--grace", "PT2S")
+    time.sleep(3)
+    ended = command("rotate", "--due")
+
+    assert "its overlap is cut short to that" in begun.row(PUBSUB)
+    assert "retire: retire-due" in ended.row(PUBSUB)
+    assert "was cut short, as the emergency asked" in ended.row(PUBSUB)
+    assert "promise was broken" not in ended.row(PUBSUB)
+
+
+def test_the_end_of_an_idle_key_that_is_promised_is_news(command: Command) -> None:
+    """Nobody who reads the key of an ordinary rotation was told before."""
+    command("rotate", DUE)
+
+    ended = command("rotate", DUE, "--compromised", "idle")
+
+    assert "a promise was broken: the key" in ended.row(STORAGE)
 
 
 def test_the_setting_says_how_long_a_grace_is(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
