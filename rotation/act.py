@@ -375,8 +375,7 @@ class Hands:
             self._step = replace(self._step, previous_until=until, retire_at=retire_at)
 
     def _broken_promise(self) -> datetime | None:
-        until = policy.promised_until(self._facts)
-        return until if self._tools.clock.now() < until else None
+        return policy.broken_promise(self._facts, self._tools.clock.now())
 
 
 def _step(

@@ -165,6 +165,12 @@ def promised_until(facts: Facts) -> datetime:
     return published if retired else published + facts.limits.overlap + SKEW
 
 
+def broken_promise(facts: Facts, now: datetime) -> datetime | None:
+    """Until when the idle slot's key is promised to work, where it would end before."""
+    until = promised_until(facts)
+    return until if now < until else None
+
+
 # 1: what cannot be known is refused, with its name and the way out
 
 

@@ -69,6 +69,8 @@ class Outcome:
     error: RotationError | None = None
     keys: tuple[KnownKey, ...] = ()
     """Both keys as a dry run saw them."""
+    broken_promise: datetime | None = None
+    """Until when the key is promised that would end before, where a dry run says so."""
     request_id: str | None = None
     trigger: str | None = None
     seconds: float = 0.0
@@ -113,6 +115,7 @@ class Outcome:
             status=self.status,
             verdict=None if self.verdict is None else verdict_to_json(self.verdict),
             keys=[_without_nothing(slot=key.slot, fingerprint=key.fingerprint, role=key.role) for key in self.keys],
+            broken_promise_until=_time(self.broken_promise),
             steps=[step.to_json() for step in self.steps],
             error=None if self.error is None else {"code": self.error.code, "message": str(self.error)},
             request_id=self.request_id,

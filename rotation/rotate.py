@@ -87,6 +87,7 @@ class _Pass:
         self._only = only
         self._verdict: Verdict | None = None
         self._keys: tuple[KnownKey, ...] = ()
+        self._broken_promise: datetime | None = None
         self._steps: list[Step] = []
 
     @property
@@ -110,6 +111,7 @@ class _Pass:
             secrets=tuple(secret.ref for secret in self._group.secrets),
             verdict=self._verdict,
             keys=self._keys,
+            broken_promise=self._broken_promise,
             steps=tuple(self._steps),
             error=error,
             request_id=self._asked.id,
@@ -125,8 +127,10 @@ class _Pass:
             return
         observer = Observer(self._group, self._tools, self._unseen)
         if self._members is None:
-            seen, _ = await self._look(observer)
+            seen, verdict = await self._look(observer)
             self._keys = policy.known_keys(seen.facts)
+            if verdict.action in policy.REGENERATING:
+                self._broken_promise = policy.broken_promise(seen.facts, self._now())
             return
         async with self._tools.leases.hold(self._group.account) as lease:
             caught_up = False

@@ -8,12 +8,14 @@ from rotation.durations import format_duration
 from rotation.errors import Busy, LeaseLost, RotationError, Transient
 from rotation.manifest import Row
 from rotation.model import AccountId, Action, Reason, Request, SecretRef
+from rotation.policy import REGENERATING
 from rotation.report import Outcome, Report, Step
 from rotation.rotate import REPAIRS
 from rotation.status import Standing, overview
 from rotation.tags import format_time
 
 SET_ASIDE = frozenset({Reason.PAUSED, Reason.DISABLED})
+INSISTENT = frozenset({Reason.COMPROMISED, Reason.FORCED})
 
 
 def planned(report: Report, notes: Iterable[str] = ()) -> Answer:
@@ -23,11 +25,30 @@ def planned(report: Report, notes: Iterable[str] = ()) -> Answer:
     parts: list[Listing | str] = [
         Listing(("Account", "Secrets", "Would", "Why"), rows),
         Listing(("Fingerprint", "Slot", "Role", "Account"), keys, "Keys"),
+        _casualties(report),
         *_vaults(report.problems),
         _counts(report),
         *notes,
     ]
     return Answer(report.to_json(), parts, report.exit_code)
+
+
+def _casualties(report: Report) -> Listing:
+    """The idle keys that a plan ends because somebody insists; those of other rotations are promised to nobody."""
+    rows = [
+        (key.slot, key.fingerprint, _name(o), _promised(o.broken_promise))
+        for o in report.outcomes
+        if o.verdict is not None and o.verdict.action in REGENERATING and o.verdict.reason in INSISTENT
+        for key in o.keys
+        if key.slot == o.verdict.slot
+    ]
+    return Listing(("Slot", "Fingerprint", "Account", "Promise"), rows, "Would stop working at once")
+
+
+def _promised(until: datetime | None) -> str:
+    if until is None:
+        return "it is promised to nobody any more"
+    return f"it is promised until {format_time(until)}, and that promise would be broken"
 
 
 def farewell(report: Report, grace: timedelta) -> list[str]:

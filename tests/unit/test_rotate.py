@@ -38,6 +38,7 @@ from rotation.model import (
     Suspect,
     Trigger,
 )
+from rotation.policy import SKEW
 from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Outcome
 from rotation.rotate import CHANGES, MAX_STEPS, REPAIRS, identified, plan
@@ -668,6 +669,18 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(due: World) -> None:
     assert (None, (), Action.ROTATE) == (outcome.error, outcome.steps, outcome.verdict and outcome.verdict.action)
     assert ("INC-7", "operator") == (outcome.request_id, outcome.trigger)
     assert keys == due.keys
+
+
+def test_a_plan_says_which_promise_it_would_break(due: World) -> None:
+    """S2: only what regenerates a key breaks one, and only before the overlap has passed."""
+    forced = Request(Trigger.OPERATOR, "INC-8", force=True)
+    kept = asyncio.run(plan(group(due), forced, due.tools()))
+    asyncio.run(rotate(group(due), OPERATOR, due.tools()))
+    left, broken = (asyncio.run(plan(group(due), request, due.tools())) for request in (OPERATOR, forced))
+
+    published = max(versions[-1].created for versions in due.secrets.values())
+    assert (None, None) == (kept.broken_promise, left.broken_promise)
+    assert published + due.limits.overlap + SKEW == broken.broken_promise
 
 
 def test_a_plan_sees_more_than_the_listing(world: World) -> None:

@@ -200,6 +200,34 @@ def test_a_dry_run_of_an_emergency_says_when_the_leaked_key_ends(command: Comman
     assert "a compromised key" not in command("rotate", FRESH, "--force", "--dry-run").out
 
 
+@pytest.mark.parametrize("asked", [("--compromised", "idle"), ("--compromised", "both"), ("--force",)])
+def test_a_dry_run_says_which_idle_key_ends_and_what_that_breaks(
+    command: Command, simulator: ControlClient, asked: tuple[str, ...]
+) -> None:
+    """That key is named as `plan` names it, and so is the time until when it is promised."""
+    kept = command("rotate", DUE, *asked, "--dry-run")
+    command("rotate", DUE)
+    before = simulator.account(STORAGE)["slots"]["key1"]["regenerated"]
+
+    broken, document = (
+        command("rotate", DUE, *asked, "--dry-run"),
+        command("rotate", DUE, *asked, "--dry-run", "--json"),
+    )
+    done = command("rotate", DUE, *asked, "--json").document["accounts"][0]["steps"][0]
+
+    (account,) = document.document["accounts"]
+    (idle,) = (key["fingerprint"] for key in account["keys"] if key["role"] == "idle")
+    assert "promised to nobody any more" in kept.row("key2 ")
+    assert f"it is promised until {account['broken_promise_until']}" in broken.row(f"key1 {idle} {STORAGE} ")
+    assert (idle, account["broken_promise_until"]) == (done["replaced"], done["broken_promise_until"])
+    assert 0 == before
+
+
+def test_what_is_due_is_told_of_without_the_key_that_ends(command: Command) -> None:
+    """Its promise is over, and nobody has insisted."""
+    assert "promised" not in command("rotate", DUE, "--dry-run").out
+
+
 @pytest.mark.parametrize("more", ["--dry-run", "--yes"])
 def test_a_grace_is_no_longer_than_the_overlap(command: Command, simulator: ControlClient, more: str) -> None:
     """P10D for PT10M would leave a leaked key alive for days."""
