@@ -66,10 +66,10 @@ class Selection:
     due: bool = False
     every: bool = False
 
-    def of(self, survey: Survey, fleet: Fleet, request: Request) -> tuple[Sequence[Group], Sequence[Outcome]]:
+    async def of(self, survey: Survey, fleet: Fleet, request: Request) -> tuple[Sequence[Group], Sequence[Outcome]]:
         """The accounts to work on, and the outcomes that are known already."""
         if self.refs:
-            return survey.named(self.refs)
+            return await fleet.named(survey, self.refs)
         if self.every:
             return survey.groups, survey.strays
         due, at_rest = fleet.sift(survey, request)
@@ -81,7 +81,7 @@ async def plan(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     """Look at the accounts and say what a pass would do; changes nothing."""
     _check_vaults(desk, refs)
     survey = await desk.fleet.survey()
-    groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
+    groups, known = await desk.fleet.named(survey, refs) if refs else (survey.groups, survey.strays)
     return views.planned(await _look(desk, survey, groups, known, Request(Trigger.OPERATOR)))
 
 
@@ -91,7 +91,7 @@ async def status(desk: Desk, refs: Collection[SecretRef]) -> Answer:
     _check_vaults(desk, refs)
     tools = desk.world.tools
     survey = await desk.fleet.survey()
-    groups, known = survey.named(refs) if refs else (survey.groups, survey.strays)
+    groups, known = await desk.fleet.named(survey, refs) if refs else (survey.groups, survey.strays)
     return views.standing(standings(groups, tools, survey.unseen), known, survey.problems, tools.clock.now())
 
 
@@ -103,7 +103,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     _check_vaults(desk, selection.refs)
     request = replace(request, grace=desk.world.settings.granted(grace))
     survey = await desk.fleet.survey()
-    groups, known = selection.of(survey, desk.fleet, request)
+    groups, known = await selection.of(survey, desk.fleet, request)
     if dry_run:
         report = await _look(desk, survey, groups, known, request)
         return views.planned(report, views.farewell(report, request.grace))
@@ -111,7 +111,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         _confirm(desk, request, len(groups))
         # Secrets may have been enrolled while the question stood.
         survey = await desk.fleet.survey()
-        groups, known = selection.of(survey, desk.fleet, request)
+        groups, known = await selection.of(survey, desk.fleet, request)
     desk.ledger.request = request
     if groups and request.insists:
         # Whatever ends this process, nobody could tell the id afterwards.

@@ -10,7 +10,7 @@ from typing import Self
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import NotFound, RotationError
+from rotation.errors import NotFound, RotationError, SecretDeleted
 from rotation.listings import Listings
 from rotation.model import AccountId, Action, Group, Reason, Request, Secret, SecretRef, Verdict
 from rotation.observe import glance
@@ -44,15 +44,22 @@ class Survey:
     def select(self, refs: Iterable[SecretRef]) -> tuple[Group, ...]:
         """The accounts that publish these secrets; raises NotFound naming each that is not managed."""
         wanted = set(refs)
-        groups = tuple(g for g in self.groups if any(s.ref in wanted for s in g.secrets))
-        known = {s.ref for g in groups for s in g.secrets} | {ref for o in self.strays for ref in o.secrets}
-        if missing := sorted(wanted - known):
-            raise NotFound(
-                f"{', '.join(map(str, missing))}: no managed secret of that name in the allowed vaults"
-                + (f" ({', '.join(self.unseen)} could not be listed)" if self.problems else "")
-                + "; `python -m rotation status` lists those that are, `enroll` adds one"
-            )
-        return groups
+        if missing := self.missing(wanted):
+            raise NotFound(self.unmanaged(missing))
+        return tuple(g for g in self.groups if any(s.ref in wanted for s in g.secrets))
+
+    def missing(self, refs: Iterable[SecretRef]) -> list[SecretRef]:
+        """Those of these secrets that were not listed as managed."""
+        listed = {s.ref for g in self.groups for s in g.secrets}
+        return sorted(set(refs) - listed - {ref for o in self.strays for ref in o.secrets})
+
+    def unmanaged(self, missing: Iterable[SecretRef]) -> str:
+        """Say that secrets are not managed."""
+        return (
+            f"{', '.join(map(str, missing))}: no managed secret of that name in the allowed vaults"
+            + (f" ({', '.join(self.unseen)} could not be listed)" if self.problems else "")
+            + "; `python -m rotation status` lists those that are, `enroll` adds one"
+        )
 
     def joined(self, account: AccountId, secret: Secret) -> Self:
         """The same with a secret that was put under rotation since."""
@@ -105,6 +112,23 @@ class Fleet:
         strays, problems = await self._look_through(file)
         groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
         return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
+
+    async def named(self, survey: Survey, refs: Collection[SecretRef]) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
+        """What `Survey.named` finds for who has named these secrets; of those that are not managed it is told why."""
+        if missing := survey.missing(refs):
+            raise await self.unmanaged(survey, missing)
+        return survey.named(refs)
+
+    async def unmanaged(self, survey: Survey, missing: Collection[SecretRef]) -> RotationError:
+        """Why secrets were not listed as managed, after one look at each; nobody is asked where a vault was not."""
+        for ref in missing:
+            if ref.vault in survey.problems:
+                return survey.problems[ref.vault]
+        whys = dict(zip(missing, await all_tried(*map(self._why_unmanaged, missing)), strict=True))
+        told = [why for why in whys.values() if why]
+        if unknown := [ref for ref, why in whys.items() if not why]:
+            told.append(survey.unmanaged(unknown))
+        return NotFound("\n".join(told))
 
     async def surveyed_since(self, asked: datetime) -> Survey:
         """A fresh survey that was begun after `asked`; work that needs one at about the same time shares it."""
@@ -185,6 +209,17 @@ class Fleet:
 
         await all_tried(*(look(vault) for vault in self._tools.vaults.values()))
         return tuple(sorted(strays, key=lambda o: o.secrets)), problems
+
+    async def _why_unmanaged(self, ref: SecretRef) -> str | None:
+        """What a look at a secret tells of why it is not managed; None where it tells nothing."""
+        try:
+            secret = await self._tools.vaults[ref.vault].read(ref.name)
+        except SecretDeleted as deleted:
+            return str(deleted)
+        except RotationError:
+            return None
+        # A listing may not show yet what was enrolled just now.
+        return None if tags.managed(secret.tags) else f"{ref}: it has no rotation tags; `enroll` puts it under rotation"
 
     def _glance(self, survey: Survey, group: Group, request: Request) -> Outcome:
         facts = glance(group, request, self._tools, survey.unseen)

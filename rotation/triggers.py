@@ -283,7 +283,7 @@ class Triggers:
     async def _rotate(self, order: Order, request: Request, asked: datetime) -> Report:
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(asked)
-        groups, strays = survey.named([order.ref])
+        groups, strays = await engine.fleet.named(survey, [order.ref])
         if not groups:
             return Report(strays, survey.problems)
         return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
@@ -292,7 +292,7 @@ class Triggers:
         """The request with the keys that it means, and their account."""
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(asked)
-        groups, _ = survey.named([ref])
+        groups, _ = await engine.fleet.named(survey, [ref])
         if not groups:
             return request, None
         return await identified(groups[0], request, engine.world.tools), groups[0].account
@@ -300,7 +300,7 @@ class Triggers:
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
         survey = await engine.fleet.survey()
-        groups, strays = survey.named([ref])
+        groups, strays = await engine.fleet.named(survey, [ref])
         report = await engine.fleet.plan(survey, groups, request, telemetry.noted)
         return replace(report, outcomes=(*report.outcomes, *strays))
 
@@ -316,6 +316,8 @@ class Triggers:
         groups = [g for g in survey.groups if any(question.matches(s.ref) for s in g.secrets)]
         strays = tuple(o for o in survey.strays if any(map(question.matches, o.secrets)))
         if question.name is not None and not (groups or strays or survey.problems):
+            if question.vault is not None:
+                raise await engine.fleet.unmanaged(survey, [SecretRef(question.vault, question.name)])
             raise NotFound(f"{question.name}: no managed secret of that name in the allowed vaults")
         if question.deep:
             report = await engine.fleet.plan(survey, groups, Request(Trigger.OPERATOR), telemetry.noted)

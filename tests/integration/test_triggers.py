@@ -391,3 +391,18 @@ async def test_a_pass_outlives_its_cancelled_invocation(simulator: ControlClient
             await invocation
 
     assert [("key2", True)] == [(row["slot"], row["opens"]) for row in simulator.verdict()]
+
+
+@pytest.mark.parametrize("body", [b"", b'{"dry_run": true}', b'{"compromised": "active"}'])
+async def test_why_a_secret_is_not_managed_is_told_to_who_names_it(simulator: ControlClient, body: bytes) -> None:
+    """Who has to recover it need not look for a slip in the name; the answer is 404 all the same."""
+    simulator.reset(over_two_vaults())
+    simulator.change_secret("kv-one", "secret-0", deleted=True)
+    async with app() as triggers:
+        rotated = await triggers.rotate_now(ROUTE, {}, body)
+        looked = sum(entry["path"] == "/secrets/secret-0/" for entry in simulator.journal())
+        asked = await triggers.status(ROUTE)
+
+    why = "cannot read kv-one/secret-0: it is deleted but recoverable; recover it"
+    assert [(404, why)] * 2 == [(reply.status, reply.document["detail"]) for reply in (rotated, asked)]
+    assert 1 == looked

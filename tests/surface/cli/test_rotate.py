@@ -2,12 +2,15 @@
 
 import time
 import uuid
+from collections import Counter
 
 import pytest
 
 from simulator.client import ControlClient
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import ALSO_DUE, BATCH, DUE, FRESH, PUBSUB, STORAGE, managed
+
+SMTP = "kv-orders/orders-smtp-password"
 
 
 def test_a_named_secret_takes_its_whole_account_along(command: Command, simulator: ControlClient) -> None:
@@ -368,14 +371,40 @@ def test_a_secret_of_a_vault_that_fails_is_not_called_unmanaged(command: Command
     assert (ran.code, ran.document["error"]["code"]) == (1, "throttled")
 
 
-@pytest.mark.parametrize("ref", ["kv-orders/nobody", "kv-orders/orders-smtp-password"])
-def test_a_secret_that_is_not_managed_is_named(command: Command, ref: str) -> None:
-    """An unknown secret and a secret without our tags are both answered by name."""
-    told, asked = command("rotate", DUE, ref), command("rotate", ref, "--json")
+def test_a_secret_that_is_not_there_is_named(command: Command) -> None:
+    """Nothing is done for the others either, and the way to those that are there is told."""
+    told, asked = command("rotate", DUE, "kv-orders/nobody"), command("rotate", "kv-orders/nobody", "--json")
 
     assert (told.code, told.out) == (3, "")
-    assert told.err.startswith(f"error: {ref}: no managed secret of that name")
+    assert told.err.startswith("error: kv-orders/nobody: no managed secret of that name in the allowed vaults; `python")
     assert asked.document["error"]["code"] == "not-found"
+
+
+@pytest.mark.parametrize("name", ["rotate", "plan", "status"])
+def test_why_a_secret_is_not_managed_is_told_after_one_look_at_it(
+    command: Command, simulator: ControlClient, name: str
+) -> None:
+    """One that is deleted, or has no tags, is no slip of the pen; no other secret is looked at."""
+    simulator.change_secret("kv-orders", "live-connection", deleted=True)
+    simulator.clear_journal()
+
+    told = command(name, DUE, FRESH, "kv-orders/nobody", SMTP)
+
+    assert (told.code, told.out) == (3, "")
+    lines = told.err.splitlines()
+    assert f"error: cannot read {FRESH}: it is deleted but recoverable; recover it" == lines[0]
+    assert f"{SMTP}: it has no rotation tags; `enroll` puts it under rotation" == lines[1]
+    assert lines[2].startswith("kv-orders/nobody: no managed secret of that name")
+    read = Counter(entry["path"] for entry in simulator.journal() if entry["path"].startswith("/secrets/"))
+    assert {f"/secrets/{ref.partition('/')[2]}/" for ref in (FRESH, SMTP, "kv-orders/nobody")} == set(read)
+    assert {1} == set(read.values())
+
+
+def test_a_secret_that_nobody_may_read_is_not_managed_all_the_same(command: Command, simulator: ControlClient) -> None:
+    """What stands in the way of a look is not what was asked about."""
+    simulator.deny("Microsoft.KeyVault/vaults/secrets/getSecret/action", "kv-orders")
+
+    assert command("rotate", SMTP).err.startswith(f"error: {SMTP}: no managed secret of that name")
 
 
 def test_a_disabled_secret_is_left_and_a_person_told_who_insisted(command: Command, simulator: ControlClient) -> None:
