@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from math import ceil
 from urllib.parse import urlencode
@@ -87,6 +87,23 @@ def accepted(document: Json, ref: SecretRef) -> Reply:
     """Say that it is not finished yet, and where to look."""
     look = f"/api/status?{urlencode({'vault': ref.vault, 'secret': ref.name})}"
     return Reply(HTTPStatus.ACCEPTED, {**document, "look": look}, headers={"Location": look, "Retry-After": str(SOON)})
+
+
+def queued(reply: Reply, request: Request, message: str) -> Reply:
+    """The same with the message that goes to the queue, and how to see later what became of it."""
+    return replace(reply, document={**reply.document, "next": _next(request)}, message=message)
+
+
+def _next(request: Request) -> str:
+    # Asked for again, a role may mean another key by then.
+    signs = [
+        f"the leaked key {leaked.fingerprint} works for as long as `look`, with &deep=true, tells that fingerprint"
+        for leaked in request.suspects or ()
+    ]
+    if not request.compromised:
+        again = f"asked for again with request_id {request.id} it is not done twice"
+        signs = [f"{again}, and `already-done` says that it was carried out"]
+    return "; ".join(("the queue goes on with it", *signs))
 
 
 def unfinished(error: RotationError, request: Request, report: Report | None = None) -> Reply:

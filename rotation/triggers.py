@@ -241,7 +241,7 @@ class Triggers:
             account = AccountId.parse(report.outcomes[0].account)
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.
         work = Work(account=account, secrets=(order.ref,), request=request, asked=asked)
-        return replace(reply, message=messages.write(work))
+        return replies.queued(reply, request, messages.write(work))
 
     def _not_queued(self, report: Report | None, ref: SecretRef, request: Request) -> Reply:
         """Answer where nothing comes after the answer: what is not finished has to be asked for again."""

@@ -6,6 +6,7 @@ import logging
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -118,6 +119,45 @@ async def test_what_was_staged_for_a_request_is_its_own_whoever_publishes_it(
     assert ["staged", None, None, None] == [attempt.get("error") for attempt in told(caplog, "attempt")]
     assert ["already-done", "already-done"] == [attempt["reason"] for attempt in told(caplog, "attempt")[2:]]
     assert (200, 1, [("key2", True)]) == (again.status, regenerates(simulator), published(simulator))
+
+
+async def test_who_is_sent_away_in_an_emergency_is_told_how_to_see_that_it_is_over(simulator: ControlClient) -> None:
+    """The queue shows nobody what waits in it; the fingerprint of what leaked is there until that has ended."""
+    simulator.behave(propagation_delay=2)
+    leaked = keys(simulator)["key1"]
+    async with app(settings=IMPATIENT) as triggers:
+        reply = await ask(triggers, **EMERGENCY, grace="PT0S")
+        where = parse_qs(urlsplit(str(reply.document["look"])).query, strict_parsing=True)
+        deep = {name: value for name, (value,) in where.items()} | {"deep": "true"}
+        before = await triggers.status(deep)
+    async with app() as triggers:
+        await triggers.rotate_account((reply.message or "").encode())
+        after = await triggers.status(deep)
+
+    assert 202 == reply.status
+    told = f"the leaked key {leaked} works for as long as `look`, with &deep=true, tells that fingerprint"
+    assert f"the queue goes on with it; {told}" == reply.document["next"]
+    assert [True, False] == [leaked in str(answer.document) for answer in (before, after)]
+
+
+@pytest.mark.parametrize("order", [{"request_id": "change-17"}, FORCED], ids=["usual", "forced"])
+async def test_who_is_sent_away_is_told_how_to_learn_that_it_is_done(
+    simulator: ControlClient, order: dict[str, Any]
+) -> None:
+    """The same request is answered with `already-done`, whoever carried it out."""
+    simulator.behave(propagation_delay=2)
+    async with app(settings=IMPATIENT) as triggers:
+        reply = await ask(triggers, **order)
+    async with app() as triggers:
+        await triggers.rotate_account((reply.message or "").encode())
+        again = await ask(triggers, **order)
+
+    assert 202 == reply.status
+    assert (
+        f"the queue goes on with it; asked for again with request_id {order['request_id']} it is not done twice, and "
+        "`already-done` says that it was carried out"
+    ) == reply.document["next"]
+    assert "already-done" == json.loads(again.text)["accounts"][0]["verdict"]["reason"]
 
 
 @pytest.mark.parametrize(("said", "grace"), [({}, 15), ({"grace": "PT1H"}, 60)], ids=["usual", "told"])
