@@ -120,11 +120,11 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
             "without it a key that was just made is replaced again"
         )
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
-        report = await desk.fleet.rotate(survey, groups, request, watch)
+        report = _with(await desk.fleet.rotate(survey, groups, request, watch), known)
     notes = [LEASE_NOTE] if groups and desk.world.settings.leases is None else []
     if request.insists:
         notes += views.repetition(report, request)
-    return views.rotated(_with(report, known), named=bool(selection.refs), notes=notes)
+    return views.rotated(report, named=bool(selection.refs), notes=notes)
 
 
 @traced

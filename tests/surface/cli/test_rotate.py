@@ -351,6 +351,18 @@ def test_what_a_person_must_put_right_comes_before_a_repetition(command: Command
     assert "after putting that right, repeat the command with --request-id leak-4" in ran.words
 
 
+def test_a_secret_that_names_no_account_is_to_be_repeated_too(command: Command, simulator: ControlClient) -> None:
+    """Whose key it holds is not known, so that nothing was done for it, and a role may mean another key by then."""
+    simulator.add_secret("kv-orders", name="lost", tags={"active-slot": "key1", "resource-id": "stone"})
+    asked = ("--compromised", "active", "--request-id", "leak-9")
+
+    alone, among_others = command("rotate", "kv-orders/lost", *asked), command("rotate", "--all", "--yes", *asked)
+
+    for ran in (alone, among_others):
+        assert ran.code == 3
+        assert "after putting that right, repeat the command with --request-id leak-9" in ran.words
+
+
 def test_an_unlisted_vault_forbids_to_regenerate(command: Command, simulator: ControlClient) -> None:
     """The vault may publish the very key that would be regenerated."""
     simulator.firewall("kv-billing", closed=True)
