@@ -57,6 +57,10 @@ class Desk:
         """Every account that the allowed vaults publish."""
         return Fleet(self.world.tools, self.world.settings.concurrency, tracing.attempt)
 
+    def lease_notes(self, *, written: bool) -> list[str]:
+        """What whoever has written must know of leases that only this process knows of."""
+        return [LEASE_NOTE] if written and self.world.settings.leases is None else []
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
@@ -121,7 +125,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         )
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
         report = _with(await desk.fleet.rotate(survey, groups, request, watch), known)
-    notes = [LEASE_NOTE] if groups and desk.world.settings.leases is None else []
+    notes = desk.lease_notes(written=bool(groups))
     if request.insists:
         notes += views.repetition(report, request)
     return views.rotated(report, named=bool(selection.refs), notes=notes)
@@ -135,7 +139,8 @@ async def audit(desk: Desk, *, repair: bool) -> Answer:
         return views.audited(await _look(desk, survey, survey.groups, survey.strays, request), repairing=False)
     with desk.voice.progress("repairing", len(survey.groups), _noted(desk, survey.groups)) as watch:
         report = await desk.fleet.rotate(survey, survey.groups, request, watch, only=REPAIRS)
-    return views.audited(_with(report, survey.strays), repairing=True)
+    notes = desk.lease_notes(written=any(outcome.steps for outcome in report.outcomes))
+    return views.audited(_with(report, survey.strays), repairing=True, notes=notes)
 
 
 @traced
@@ -150,7 +155,7 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
         # A listing may not show yet what was written just now.
         survey = survey.joined(account, await tools.vaults[ref.vault].read(ref.name))
         (standing,) = standings([group for group in survey.groups if group.account == account], tools)
-    return views.enrolled(outcome, ref, standing)
+    return views.enrolled(outcome, ref, standing, desk.lease_notes(written=bool(outcome.steps)))
 
 
 @traced
@@ -175,7 +180,8 @@ async def enroll_all(desk: Desk, content: bytes, *, dry_run: bool) -> Answer:
             return done
 
         done = [row for rows in await all_tried(*map(account, wanted.values())) for row in rows]
-    return views.enrolled_all(sorted(done, key=lambda each: each[0].line))
+    notes = desk.lease_notes(written=any(outcome.steps for _, outcome in done))
+    return views.enrolled_all(sorted(done, key=lambda each: each[0].line), notes)
 
 
 async def _enroll_account(

@@ -103,7 +103,7 @@ def repetition(report: Report, request: Request) -> list[str]:
     return told
 
 
-def audited(report: Report, *, repairing: bool) -> Answer:
+def audited(report: Report, *, repairing: bool, notes: Iterable[str] = ()) -> Answer:
     """Say where vaults and accounts disagree, what was mended, and what needs a person."""
     unrepaired = any(o.verdict is not None and o.verdict.action in REPAIRS for o in report.outcomes)
     exit_code = max(report.exit_code, 1 if unrepaired else 0)
@@ -124,6 +124,7 @@ def audited(report: Report, *, repairing: bool) -> Answer:
         *_failures(report),
         *_vaults(report.problems),
         _audit_counts(report, len(findings)),
+        *notes,
     ]
     if unrepaired and not repairing:
         parts.append("`python -m rotation audit --repair` mends what can be mended without regenerating a key")
@@ -180,7 +181,7 @@ def standing(
     return Answer(document, parts, max(codes, default=0))
 
 
-def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None) -> Answer:
+def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None, notes: Iterable[str]) -> Answer:
     """Say what was found and written, how the account stands now, and how applications read the secret."""
     reference = f"@Microsoft.KeyVault(VaultName={ref.vault};SecretName={ref.name})"
     others = ", ".join(str(other) for other in outcome.secrets if other != ref)
@@ -190,13 +191,13 @@ def enrolled(outcome: Outcome, ref: SecretRef, standing: Standing | None) -> Ans
     parts.append(f"the account is also published by {others}" if others else "no other secret publishes the account")
     if standing is not None:
         parts.append(f"next: {_next(standing)}")
-    parts.append(f"applications read it as an app setting of this value: {reference}")
+    parts += [f"applications read it as an app setting of this value: {reference}", *notes]
     due = standing and standing.due
     document = {**outcome.to_json(), "due": due and format_time(due), "reference": reference}
     return Answer(document, parts, outcome.exit_code)
 
 
-def enrolled_all(rows: Sequence[tuple[Row, Outcome]]) -> Answer:
+def enrolled_all(rows: Sequence[tuple[Row, Outcome]], notes: Iterable[str]) -> Answer:
     """Say what became of each line of a manifest."""
     told = [(f"{row.line}", str(row.ref), row.account.name, *_enrolment(outcome)) for row, outcome in rows]
     report = Report(tuple(outcome for _, outcome in rows))
@@ -205,7 +206,7 @@ def enrolled_all(rows: Sequence[tuple[Row, Outcome]]) -> Answer:
         "counts": report.to_json()["counts"],
     }
     table = Listing(("Line", "Secret", "Account", "Result", "What was found"), told)
-    return Answer(document, [table, f"{_number(len(rows), 'secret')}: {_counts(report)}"], report.exit_code)
+    return Answer(document, [table, f"{_number(len(rows), 'secret')}: {_counts(report)}", *notes], report.exit_code)
 
 
 def _enrolment(outcome: Outcome) -> tuple[str, str]:

@@ -61,6 +61,14 @@ def test_repairs_regenerate_nothing(command: Command, disagreeing: ControlClient
     assert command("audit").code == 0
 
 
+def test_a_repair_mentions_the_lease_that_holds_nobody_else_off(command: Command, disagreeing: ControlClient) -> None:
+    """It writes as a rotation does; where nothing is written nobody was in danger."""
+    del disagreeing
+    looked, repaired, again = command("audit"), command("audit", "--repair"), command("audit", "--repair")
+
+    assert [0, 1, 0] == [ran.out.count("the lease is in-process") for ran in (looked, repaired, again)]
+
+
 def test_the_shape_of_the_json_is_stable(command: Command) -> None:
     """The names that scripts rely on stay what they are."""
     document = command("audit", "--json").document

@@ -59,6 +59,15 @@ def test_the_shape_of_the_json_is_stable(command: Command) -> None:
     assert (document["status"], document["secrets"]) == ("changed", [FRESH, NEW])
 
 
+def test_the_lease_that_holds_nobody_else_off_is_mentioned_where_something_is_written(command: Command) -> None:
+    """A pass in another process may rotate the account meanwhile."""
+    asked = ("enroll", NEW, "--resource-id", PUBSUB_ID)
+
+    tried, done, again = command(*asked, "--dry-run"), command(*asked), command(*asked)
+
+    assert [0, 1, 0] == [ran.out.count("the lease is in-process") for ran in (tried, done, again)]
+
+
 def test_a_dry_run_writes_nothing(command: Command, simulator: ControlClient) -> None:
     """It says what would be written."""
     simulator.clear_journal()

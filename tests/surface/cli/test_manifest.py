@@ -55,6 +55,15 @@ def test_each_line_is_an_enrolment(enroll: Enroll, command: Command, simulator: 
     assert "kv-billing/storage-again" in managed
 
 
+def test_the_lease_that_holds_nobody_else_off_is_mentioned_once(enroll: Enroll) -> None:
+    """And only where something is written."""
+    lines = [f"kv-orders/live-key,{PUBSUB_ID},,", f"kv-billing/storage-again,{STORAGE_ID},,"]
+
+    tried, done, again = enroll(lines, "--dry-run"), enroll(lines), enroll(lines)
+
+    assert [0, 1, 0] == [ran.out.count("the lease is in-process") for ran in (tried, done, again)]
+
+
 def test_lines_of_one_account_agree(enroll: Enroll, simulator: ControlClient) -> None:
     """The second joins the slot that the first one holds, although the listing is older than that one."""
     simulator.add_account(type="storage", name="stfirst", resource_group="rg-first")
@@ -82,7 +91,7 @@ def test_a_failure_is_a_row_and_stops_no_other(enroll: Enroll, simulator: Contro
     assert "failed: refused" in ran.row("2 kv-orders/orders-smtp-password")
     assert "enrolled" in ran.row("3 kv-orders/live-key")
     assert "failed: not-found" in ran.row("4 kv-orders/nobody")
-    assert ran.out.endswith("3 secrets: 1 changed, 2 failed\n")
+    assert "\n3 secrets: 1 changed, 2 failed\n" in ran.out
     assert 1 == writes(simulator)
 
 
@@ -96,7 +105,7 @@ def test_the_same_manifest_again_goes_on(enroll: Enroll, simulator: ControlClien
     second, third = enroll(lines), enroll(lines)
 
     assert (first.code, second.code, third.code) == (3, 0, 0)
-    assert second.out.endswith("2 secrets: 1 changed, 1 left alone\n")
+    assert "\n2 secrets: 1 changed, 1 left alone\n" in second.out
     assert third.out.endswith("2 secrets: 2 left alone\n")
 
 
@@ -214,7 +223,7 @@ def test_what_spreadsheets_write_is_read(command: Command, tmp_path: Path) -> No
     ran = command("enroll", "--manifest", str(file))
 
     assert ran.code == 0, ran.words
-    assert ran.out.endswith("1 secret: 1 changed\n")
+    assert "\n1 secret: 1 changed\n" in ran.out
 
 
 def test_what_is_no_text_is_told(command: Command, tmp_path: Path) -> None:
