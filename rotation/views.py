@@ -285,7 +285,7 @@ def _promise(step: Step) -> str:
     until = format_time(step.broken_promise)
     if step.reason is Reason.RETIRE_DUE:
         # Nothing but an emergency ends a key before its time without being asked to, and it has told of that.
-        return f"its overlap, until {until}, was cut short, as the emergency asked"
+        return f"its overlap, promised until {until}, was cut short, as the emergency asked"
     return f"a promise was broken: the key {step.replaced} was to work until {until}"
 
 
