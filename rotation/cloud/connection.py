@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -82,8 +82,8 @@ class Connection:
 @asynccontextmanager
 async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIterator[Connection]:
     """Hold a connection; nothing is sent before the first client asks for something."""
-    sockets = _Sockets()
     async with (
+        aclosing(_Sockets()) as sockets,
         aiohttp.ClientSession(
             # As the SDK makes its own. There are as many connections as passes need, which are counted elsewhere.
             connector=aiohttp.TCPConnector(limit=0, socket_factory=sockets.make),
@@ -94,7 +94,6 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
         open_credential(cloud, client_id, Transport(session, _READ_SECONDS)) as credential,
     ):
         yield Connection(cloud, clock, credential, session)
-    await sockets.closed()
 
 
 class _Sockets:
@@ -110,7 +109,7 @@ class _Sockets:
         self._made.add(made)
         return made
 
-    async def closed(self) -> None:
+    async def aclose(self) -> None:
         """Wait until all of them are closed, or the others are too slow to part."""
         looks = int(_GOODBYE_SECONDS / _LOOK_SECONDS)
         while any(made.fileno() >= 0 for made in self._made) and looks:

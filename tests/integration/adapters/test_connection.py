@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from rotation.cloud.connection import Connection, connect
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import translated
 from rotation.cloud.vault import KeyVault
-from rotation.errors import CredentialUnavailable, NotFound, RotationError, Unavailable, Untrusted
+from rotation.errors import BadInput, CredentialUnavailable, NotFound, RotationError, Unavailable, Untrusted
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
@@ -262,7 +262,10 @@ def parting_slowly(seconds: float, trusting: Path) -> Iterator[str]:
         answered.result()
 
 
-def test_who_parts_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", [None, BadInput("it was no good")], ids=["done", "failed"])
+def test_who_parts_slowly_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failure: BadInput | None
+) -> None:
     """A connection that is closing when the process ends would be complained of, and is nobody's fault."""
     monkeypatch.delenv("HTTPS_PROXY")
 
@@ -271,10 +274,13 @@ def test_who_parts_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_pat
             transport: AioHttpTransport = connection.probe_options()["transport"]
             answer = await transport.send(HttpRequest("GET", url), connection_verify=str(trusting))
             assert 200 == answer.status_code
+            if failure:
+                raise failure
 
     authority = tmp_path / "authority.pem"
     with parting_slowly(0.3, authority) as url, warnings.catch_warnings(record=True) as complaints:
-        asyncio.run(ask(url, authority))
+        with suppress(BadInput):
+            asyncio.run(ask(url, authority))
         gc.collect()
 
     assert [] == [str(complaint.message) for complaint in complaints]
