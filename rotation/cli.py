@@ -23,7 +23,7 @@ from rotation.doctor import examine
 from rotation.durations import parse_duration
 from rotation.errors import RotationError, Unexpected
 from rotation.model import AccountId, Format, Request, Role, SecretRef, Trigger
-from rotation.quoting import without_keys
+from rotation.quoting import without_secret_words
 from rotation.settings import Settings
 from rotation.views import changes
 
@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = 
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
     except TyperException as wrong:
         # Typer passes on how its parser of enums begins, and quotes whatever was typed.
-        complaint = without_keys(wrong.format_message().replace("Value error, ", ""))
+        complaint = without_secret_words(wrong.format_message().replace("Value error, ", ""))
         answer = failure("usage", f"{complaint}\nsee `{_help(arguments)}`", 2)
     except (KeyboardInterrupt, typer.Abort):
         answer = _interrupted(Ledger())

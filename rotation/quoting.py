@@ -1,19 +1,44 @@
-"""What complaints may repeat of what they are about: anything may have been pasted there, a key included."""
+"""What complaints may repeat of what they are about: anything may stand there, a key included."""
 
 import re
 
 HIDDEN = "<what looks like a key>"
 
-_SECRET_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
-"""A key in base64, however it is encoded for an URL, or the beginning of a token."""
+_RUN = re.compile(
+    r"(?:[A-Za-z0-9+/_-]|\\/|\\u002[BFbf]|%(?:25)*2[BFbf]){40,}(?P<end>(?:=|\\u003[Dd]|%(?:25)*3[Dd])*)"
+    r"|(?P<token>eyJ[A-Za-z0-9_-]{8,})"
+)
+"""As long as a part of a key in base64, however it is encoded for an URL or in JSON; or the beginning of a token."""
+
+_RESOURCE_ID = re.compile(
+    r"(/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"(?:/resourceGroups/[\w.()-]{1,90})?(?:/providers/[\w.]+(?:/[\w-]{1,39})*)?)",
+    re.IGNORECASE | re.ASCII,
+)
+"""As long, and no key; Azure names one in most of its complaints."""
 
 _WORD = re.compile(r"[^\s'\"()]+")
 """Whatever others quote: in quotes, in brackets, or as it is."""
 
+_FEW = 4
+"""Fewer capital or small letters than these are in a thousandth of a thousandth of all parts of keys."""
+
 
 def looks_secret(text: str) -> bool:
     """Whether a text looks as if it held a key or a token."""
-    return _SECRET_LIKE.search(text) is not None
+    return without_keys(text, "") != text
+
+
+def without_keys(text: str, mask: str) -> str:
+    """The text with a mask in the place of what looks like a key or a token."""
+    between = _RESOURCE_ID.split(text)
+    between[::2] = [_RUN.sub(lambda run: mask if _is_random(run) else run[0], part) for part in between[::2]]
+    return "".join(between)
+
+
+def without_secret_words(complaint: str) -> str:
+    """A complaint that somebody else has put together, without the words that look as if they held a key."""
+    return _WORD.sub(lambda word: HIDDEN if looks_secret(word[0]) else word[0], complaint)
 
 
 def quoted(text: str, most: int | None = None) -> str:
@@ -21,6 +46,10 @@ def quoted(text: str, most: int | None = None) -> str:
     return HIDDEN if looks_secret(text) else repr(text[:most])
 
 
-def without_keys(complaint: str) -> str:
-    """A complaint that somebody else has put together, with words in the place of what looks like a key."""
-    return _WORD.sub(lambda word: HIDDEN if looks_secret(word[0]) else word[0], complaint)
+def _is_random(run: re.Match[str]) -> bool:
+    """Whether it has the letters of a key; names of many words have no digits, or hardly any capitals."""
+    text = run[0]
+    if run["token"] or run["end"] or text.isalnum():
+        return True
+    capitals, small = (sum(map(kind, text)) for kind in (str.isupper, str.islower))
+    return min(capitals, small) >= _FEW and (any(map(str.isdigit, text)) or capitals * 4 >= len(text))

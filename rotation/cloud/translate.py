@@ -29,13 +29,11 @@ from rotation.errors import (
     Unexpected,
     Untrusted,
 )
+from rotation.quoting import looks_secret, without_keys
 
 _LONGEST_QUOTE = 300
 
 _DENIED_ACTION = re.compile(r"action:? '([\w.]+(?:/[\w*]+)+)'", re.IGNORECASE)
-
-# A key that found its way into a message of Azure's would look like this, also in an address or encoded once more.
-_KEY_LIKE = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40,}(?:=|%(?:25)*3[Dd])+|[A-Za-z0-9]{40,}")
 
 _MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
     # It was good when it was put into the request, and the machine stood still before that was sent.
@@ -185,7 +183,7 @@ def _said(error: HttpResponseError) -> str:
 
 def _quote(text: str) -> str:
     # Azure quotes what others chose, such as names, and this goes to terminals.
-    printable = "".join(char if char.isprintable() else " " for char in _KEY_LIKE.sub("…", text))
+    printable = "".join(char if char.isprintable() else " " for char in without_keys(text, "…"))
     line = " ".join(printable.split())
     return line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]}…"
 
@@ -193,4 +191,4 @@ def _quote(text: str) -> str:
 def _may_hold_a_key(error: Exception) -> bool:
     """Whether the error's text quotes the body of a good answer that could not be parsed, or what looks like a key."""
     good = isinstance(error, HttpResponseError) and (error.status_code or 0) < HTTPStatus.BAD_REQUEST
-    return good or _KEY_LIKE.search(str(error)) is not None
+    return good or looks_secret(str(error))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rotation.quoting import HIDDEN, quoted, without_keys
+from rotation.quoting import HIDDEN, looks_secret, quoted, without_keys, without_secret_words
 from tests.surface.leaks import leaked
 
 KEY = "kEy0+/" * 14 + "kE=="
@@ -13,13 +13,13 @@ KEY = "kEy0+/" * 14 + "kE=="
 def test_a_slip_is_repeated(text: str) -> None:
     """Who has mistyped something sees what was read."""
     assert repr(text) == quoted(text)
-    assert f"no such thing: {text}!" == without_keys(f"no such thing: {text}!")
+    assert f"no such thing: {text}!" == without_secret_words(f"no such thing: {text}!")
 
 
 @pytest.mark.parametrize("text", [KEY, f"--key={KEY}", f"AccountName=a;AccountKey={KEY};x=y", f"?sig={KEY}&se=1"])
 def test_what_looks_like_a_key_is_not(text: str) -> None:
     """Nor is what stands around it, of which nobody knows where the key begins."""
-    told = without_keys(f"'{text}' is neither ({text}) nor {text}.")
+    told = without_secret_words(f"'{text}' is neither ({text}) nor {text}.")
 
     assert HIDDEN == quoted(text)
     assert [] == leaked(told, [KEY])
@@ -30,3 +30,26 @@ def test_a_long_text_is_cut_only_once_it_is_known_to_hold_no_key() -> None:
     """Half a key is still half a key."""
     assert repr("x y " * 5) == quoted("x y " * 20, most=20)
     assert HIDDEN == quoted(KEY, most=20)
+
+
+RIGHT = (
+    "action 'Microsoft.SignalRService/webPubSub/regenerateKey/action' over scope '/subscriptions/"
+    "0b1f6471-1bf0-4dda-aec3-cb9272f09590/resourceGroups/RG-Orders-Prod-West-Europe-2/providers/Microsoft.Batch/"
+    "batchAccounts/orders'"
+)
+LINK = "https://contoso.example/browse/OPS-1234/incident/8f3c0f53-6bb0-4e3f-92d5-9b1ab5df1ab2"
+NAME = "kv-orders/orders-storage-account-primary-connection-string-2"
+
+
+@pytest.mark.parametrize("text", [RIGHT, LINK, NAME], ids=["right", "link", "name"])
+def test_a_long_name_is_no_key(text: str) -> None:
+    """What Azure and people write in one word: rights, resource ids, links."""
+    assert (False, text) == (looks_secret(text), without_keys(text, "…"))
+
+
+@pytest.mark.parametrize(
+    "part", [KEY[:60], KEY.rstrip("="), KEY.replace("/", "\\/"), KEY.replace("+", "\\u002B"), "eyJ0eXAiOiJK"]
+)
+def test_a_part_of_a_key_is_one(part: str) -> None:
+    """However it was cut and escaped; what stands around it is kept."""
+    assert "AccountKey=…; and so on" == without_keys(f"AccountKey={part}; and so on", "…")
