@@ -142,10 +142,13 @@ def _answered(place: Place, kind: Kind, answer: str, which: dict[str, Any]) -> N
 def _is_complete(tried: Trial, report: Report, next_one: frozenset[int]) -> None:
     """The report names the account, or the vault that hides it, and who acts next, and no key."""
     said = [(outcome.account, str(outcome.error or outcome.verdict)) for outcome in report.outcomes]
-    said += [(f"/{NAMES[tried.service]} in {vault}", str(error)) for vault, error in report.problems.items()]
-    tried.require(bool(said), "the report is empty")
-    for about, what in said:
-        tried.require(about.endswith(f"/{NAMES[tried.service]}") or " in " in about, f"the report is about {about!r}")
+    hidden = [(vault, str(error)) for vault, error in report.problems.items()]
+    tried.require(bool(said or hidden), "the report is empty")
+    for account, what in said:
+        tried.require(account.endswith(f"/{NAMES[tried.service]}"), f"the report is about {account!r}")
         tried.require(bool(what), "the report does not say why")
+    for vault, what in hidden:
+        tried.require(vault in what, f"what hides {vault} is told without it: {what}")
+    said += hidden
     tried.require(report.exit_code in next_one, f"exit code {report.exit_code}: {said}")
     tried.require([] == leaked(str(report.to_json()), tried.simulator.present_keys()), "the report has a key")
