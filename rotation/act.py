@@ -102,7 +102,7 @@ class Hands:
         key = await self._regenerate(slot)
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         if not await self._accepted(key):
-            await self._stage(members)
+            await self._stage(members, key)
             raise Staged(
                 f"{self._name}: the service does not accept the new key of {slot} yet; it is noted as staged, and the "
                 f"next pass publishes it; {self._meanwhile}"
@@ -113,7 +113,7 @@ class Hands:
             if not self._overwritten:
                 # So that the next pass publishes this key instead of making yet another one.
                 with suppress(RotationError):
-                    await self._stage(members)
+                    await self._stage(members, key)
             raise
 
     async def _publish_staged(self, verdict: Verdict, members: list[Publication]) -> None:
@@ -122,9 +122,11 @@ class Hands:
         since = [p.terms.state.staged_at for p in members if p.terms.state.staged_at]
         # It was refused a moment ago, and what is listed may still be the key before: only trying tells.
         unsettled = bool(since) and self._tools.clock.now() < max(since) + policy.SETTLING
-        if unsettled and self._tools.limits.probe is ProbeMode.OFF and policy.grace(self._facts) is None:
+        listed = key.fingerprint == policy.waiting(self._facts).made_key
+        if unsettled and not listed and self._tools.limits.probe is ProbeMode.OFF:
             raise Staged(
-                f"{self._name}: the key of {slot} was made just now and is not tried; a later pass publishes it"
+                f"{self._name}: the new key of {slot} is not listed yet, and is not tried; a later pass publishes it; "
+                f"{self._meanwhile}"
             )
         if not await self._accepted(key, certainly=unsettled):
             raise Staged(
@@ -151,6 +153,7 @@ class Hands:
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
                 retire_key=self._facts.keys[self._facts.active] if retire_at else None,
+                made_key=key.fingerprint if renewed or noted.made_key == key.fingerprint else None,
             )
             return replace(terms, active=slot, state=state)
 
@@ -209,6 +212,7 @@ class Hands:
                 noted,
                 rotated_at=now,
                 id=waiting.id or noted.id,
+                made_key=waiting.made_key or noted.made_key,
                 staged_slot=waiting.staged_slot,
                 staged_at=waiting.staged_at,
                 staged_grace=None,
@@ -265,7 +269,7 @@ class Hands:
 
         await self._amend(wrong, corrected)
 
-    async def _stage(self, members: list[Publication]) -> None:
+    async def _stage(self, members: list[Publication], key: Sensitive) -> None:
         now = self._tools.clock.now()
 
         def waiting(member: Publication, terms: Terms) -> Terms:
@@ -274,6 +278,7 @@ class Hands:
                 # The key whose retirement was noted is the one that the new one has replaced.
                 before.unretired(),
                 id=self._request.mark or before.id,
+                made_key=key.fingerprint,
                 staged_slot=self._facts.idle,
                 staged_at=now,
                 staged_grace=policy.grace(self._facts),

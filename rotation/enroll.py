@@ -190,12 +190,19 @@ class _Enrolment:
 
     async def _refuse_what_does_not_work_yet(self, seen: Observation, slot: Slot) -> None:
         """A key that was made a moment ago opens nothing, also where somebody else has put it into the secret."""
-        if self._tools.limits.probe is ProbeMode.OFF:
-            return
-        if await self._provider.probe(seen.description, seen.keys[slot]) is Probe.REFUSED:
+        tried = self._tools.limits.probe is not ProbeMode.OFF
+        answer = await self._provider.probe(seen.description, seen.keys[slot]) if tried else Probe.UNREACHABLE
+        if answer is Probe.REFUSED:
             raise NotYetTrue(
                 f"{self._group.account.name}: the key of {slot} is not accepted yet; "
                 f"enroll {self._ref} again in a few minutes"
+            )
+        unread = [p for p in seen.facts.publications if p.secret.value is None]
+        if unread and answer is Probe.UNREACHABLE:
+            # Of a disabled secret nobody knows whether the list of keys has what it publishes.
+            raise Refused(
+                f"{unread[0].ref} is disabled, and the key of {slot} cannot be tried, so that the list of keys may lag "
+                f"behind; enable it, or remove its rotation tags, and enroll {self._ref} again"
             )
 
     def _judge(self, secret: Secret) -> Verdict:
@@ -223,9 +230,10 @@ def _waiting(facts: Facts) -> State:
     if noted.staged_slot:
         return State(
             trigger=Trigger.OPERATOR,
+            made_key=noted.made_key,
             staged_slot=noted.staged_slot,
             staged_at=noted.staged_at,
-            staged_grace=noted.staged_grace,
+            staged_grace=policy.grace(facts),
         )
     ahead = policy.foremost(facts) if facts.publications else None
     retire_at = policy.emergency_mark(facts, ahead) if ahead else None

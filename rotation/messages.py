@@ -10,7 +10,7 @@ from typing import TypeVar
 from rotation import tags
 from rotation.durations import format_duration, parse_duration
 from rotation.errors import BadInput
-from rotation.model import AccountId, Evidence, Occasion, Request, Role, SecretRef, Suspect, Trigger
+from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspect, Trigger
 
 VERSION = 1
 """Messages of another version are refused: what they ask for could be misread."""
@@ -39,7 +39,7 @@ class Work:
 
 def write(work: Work) -> str:
     """Write a message; it holds names and no values."""
-    request, occasion, evidence = work.request, work.request.occasion, work.request.evidence
+    request, occasion = work.request, work.request.occasion
     asked = {
         "trigger": request.trigger,
         "id": request.id,
@@ -48,7 +48,7 @@ def write(work: Work) -> str:
         "grace": format_duration(request.grace),
         "force": request.force,
         "suspects": None if request.suspects is None else [asdict(suspect) for suspect in request.suspects],
-        "evidence": evidence and {"latest": evidence.latest.isoformat(), "ids": sorted(evidence.ids)},
+        "as_of": request.as_of and request.as_of.isoformat(),
     }
     message = {
         "version": VERSION,
@@ -85,7 +85,7 @@ def read(text: str | bytes) -> Work:
             grace=_need(asked, "grace", lambda text: parse_duration(_text(text))),
             force=_need(asked, "force", _flag),
             suspects=_may(asked, "suspects", _suspects),
-            evidence=_may(asked, "evidence", _evidence),
+            as_of=_may(asked, "as_of", _time),
         ),
     )
 
@@ -127,12 +127,6 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise ValueError("not a list")  # noqa: TRY004  see above
-    return value
-
-
 def _refs(value: object) -> tuple[SecretRef, ...]:
     if not isinstance(value, list) or not value:
         raise ValueError("not a list of secrets")
@@ -142,7 +136,9 @@ def _refs(value: object) -> tuple[SecretRef, ...]:
 
 
 def _suspects(value: object) -> tuple[Suspect, ...]:
-    return tuple(_suspect(_fields(each)) for each in _list(value))
+    if not isinstance(value, list):
+        raise ValueError("not a list of keys")  # noqa: TRY004  see above
+    return tuple(_suspect(_fields(each)) for each in value)
 
 
 def _suspect(fields: Mapping[str, object]) -> Suspect:
@@ -155,11 +151,6 @@ def _time(value: object) -> datetime:
     if time.tzinfo is None:
         raise ValueError("a time without an offset")
     return time
-
-
-def _evidence(value: object) -> Evidence:
-    fields = _fields(value)
-    return Evidence(_time(fields.get("latest")), frozenset(map(_text, _list(fields.get("ids")))))
 
 
 def _occasion(value: object) -> Occasion:

@@ -149,6 +149,8 @@ class State:
     """
     retire_key: str | None = None
     """The fingerprint of that key: once another one is in the slot, the note is about none that there is."""
+    made_key: str | None = None
+    """The fingerprint of the key that a rotation has made: of the staged one, else of the one that it published."""
     staged_slot: Slot | None = None
     staged_at: datetime | None = None
     staged_grace: timedelta | None = None
@@ -265,16 +267,6 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the publications showed when it became known which keys are meant."""
-
-    latest: datetime
-    """When the latest of them was made, by its vault's clock."""
-    ids: frozenset[str]
-    """Of the requests that were noted on them."""
-
-
-@dataclass(frozen=True, slots=True)
 class Occasion:
     """The secret version that a Key Vault event speaks of."""
 
@@ -294,8 +286,8 @@ class Request:
     force: bool = False
     suspects: tuple[Suspect, ...] | None = None
     """The keys that are meant; None until that is known."""
-    evidence: Evidence | None = None
-    """By which that became known; None where nobody said."""
+    as_of: datetime | None = None
+    """When the latest of the publications was made by which that became known, by its vault's clock."""
 
     @property
     def insists(self) -> bool:

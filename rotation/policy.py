@@ -12,7 +12,6 @@ from rotation import tags
 from rotation.durations import format_duration
 from rotation.model import (
     Action,
-    Evidence,
     Facts,
     KnownKey,
     Publication,
@@ -70,28 +69,24 @@ def with_suspects(facts: Facts) -> Request:
         for slot, role in _roles(facts).items()
         if request.compromised in (role, Role.BOTH)
     )
-    ids = frozenset(identity for p in facts.publications if (identity := p.terms.state.id))
-    evidence = Evidence(max(p.secret.created for p in facts.publications), ids)
-    return replace(request, suspects=suspects, evidence=evidence)
+    return replace(request, suspects=suspects, as_of=max(p.secret.created for p in facts.publications))
 
 
 def still_meant(facts: Facts) -> Request:
     """Acquit the key that another pass was just making when it was declared idle, and has published since.
 
-    The key that was meant ended when this one was made. Only a rotation notes another request: who publishes a leaked
-    key by hand leaves our notes as they are, and so does a repair of ours. A secret that was away has an older date.
+    The key that was meant ended when this one was made. Who gives out a leaked key, by hand, by a version of before
+    or by a repair of ours, leaves no new note that it was made.
     """
-    request, evidence = facts.request, facts.request.evidence
-    if request.compromised is not Role.IDLE or evidence is None:
+    request, as_of = facts.request, facts.request.as_of
+    if request.compromised is not Role.IDLE or as_of is None:
         return request
 
-    def published_since(suspect: Suspect) -> bool:
-        holders = [p for p in facts.publications if p.holds == suspect.slot]
-        ids = {p.terms.state.id for p in holders} - {None}
-        later = all(p.secret.created >= evidence.latest for p in holders)
-        return bool(ids) and later and ids.isdisjoint(evidence.ids)
+    def made_since(suspect: Suspect) -> bool:
+        published = [p for p in facts.publications if p.holds == suspect.slot and p.secret.created >= as_of]
+        return any(p.terms.state.made_key == suspect.fingerprint and _ours(p) for p in published)
 
-    acquitted = [s.slot for s in facts.pending if published_since(s)]
+    acquitted = [s.slot for s in facts.pending if made_since(s)]
     return request.without(*acquitted) if acquitted else request
 
 
@@ -103,7 +98,8 @@ def known_keys(facts: Facts) -> tuple[KnownKey, ...]:
 
 def grace(facts: Facts) -> timedelta | None:
     """How long the published key may live on once it is replaced, if it is compromised; else None."""
-    graces = [p.terms.state.staged_grace for p in facts.publications if staged_slot(facts, p)]
+    staged_here = [p for p in facts.publications if p.holds == facts.active and staged_slot(facts, p)]
+    graces = [p.terms.state.staged_grace for p in staged_here]
     if any(s.slot == facts.active for s in facts.pending):
         graces.append(facts.request.grace)
     return min((grace for grace in graces if grace is not None), default=None)

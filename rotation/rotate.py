@@ -121,9 +121,11 @@ class _Pass:
         )
 
     async def _work(self) -> None:
-        # What a listing shows to be refused, or to be nothing that we know, is not contacted at all.
+        # What a listing shows to be refused, or to be nothing that we know, is not contacted at all. Which key is idle
+        # only a full look tells, as a tag may be wrong.
         self._verdict = policy.judge(glance(self._group, self._request, self._tools), self._now())
-        if self._verdict.action is Action.REFUSE or self._verdict.reason is Reason.UNKNOWN_TYPE:
+        refused = self._verdict.action is Action.REFUSE and self._verdict.reason is not Reason.SPLIT
+        if refused or self._verdict.reason is Reason.UNKNOWN_TYPE:
             return
         observer = Observer(self._group, self._tools, self._unseen)
         if self._members is None:

@@ -183,7 +183,7 @@ def _fields(raw: Mapping[str, str], tag: str, known: set[str]) -> _Fields:
 
 def _read_state(raw: Mapping[str, str]) -> State:
     retiring, staging = {"retire-at", "retire-slot", "retire-key"}, {"staged-slot", "staged-at", "staged-grace"}
-    state = _fields(raw, STATE, {"rotated-at", "id", "trigger"} | retiring | staging)
+    state = _fields(raw, STATE, {"rotated-at", "id", "trigger", "made-key"} | retiring | staging)
     return State(
         rotated_at=state.get("rotated-at", _time, None),
         id=state.get("id", _mark, None),
@@ -191,6 +191,7 @@ def _read_state(raw: Mapping[str, str]) -> State:
         retire_at=state.get("retire-at", _time, None),
         retire_slot=state.get("retire-slot", _slot, None),
         retire_key=state.get("retire-key", _fingerprint, None),
+        made_key=state.get("made-key", _fingerprint, None),
         staged_slot=state.get("staged-slot", _slot, None),
         staged_at=state.get("staged-at", _time, None),
         staged_grace=state.get("staged-grace", parse_duration, None),
@@ -205,6 +206,7 @@ def _state(state: State) -> str:
         ("retire-at", _maybe(format_time, state.retire_at)),
         ("retire-slot", state.retire_slot),
         ("retire-key", state.retire_key),
+        ("made-key", state.made_key),
         ("staged-slot", state.staged_slot),
         ("staged-at", _maybe(_moment, state.staged_at)),
         ("staged-grace", _maybe(format_duration, state.staged_grace)),

@@ -9,6 +9,7 @@ from simulator.client import ControlClient
 
 STATE = "rotation-state"
 TIMES = ("rotated-at", "retire-at", "staged-at")
+KEYS = ("retire-key", "made-key")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _notes(state: str, live: Container[str]) -> Iterator[tuple[str, str]]:
         name, _, value = note.partition("=")
         if name in TIMES:
             yield name, "a time"
-        elif name == "retire-key":
+        elif name in KEYS:
             yield name, "a key that works" if value in live else "a key that is gone"
         else:
             yield name, value

@@ -57,17 +57,19 @@ accounts = st.builds(
 done = st.builds(lambda time, thousandths: time.replace(microsecond=1000 * thousandths), noted, st.integers(0, 999))
 """Times at which we may have noted that we did something."""
 
+fingerprints = st.none() | st.from_regex(r"[0-9a-f]{12}", fullmatch=True)
 begun = {
     "rotated_at": st.none() | done,
     "id": st.none() | request_ids,
     "trigger": st.none() | st.sampled_from(Trigger),
+    "made_key": fingerprints,
 }
 retiring = st.builds(
     State,
     **begun,
     retire_at=st.none() | noted,
     retire_slot=st.none() | slot_names,
-    retire_key=st.none() | st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+    retire_key=fingerprints,
 )
 staging = st.builds(
     State,
@@ -100,6 +102,7 @@ _words = st.sampled_from(
         *(
             "INC-42",
             "rotated-at",
+            "made-key",
             "id",
             "trigger",
             "retire-at",
@@ -175,6 +178,7 @@ _states = st.just(State()) | st.builds(
     trigger=st.sampled_from([None, *Trigger]),
     retire_at=st.none() | _around_now,
     retire_slot=mostly(None, *SLOTS),
+    made_key=mostly(None, *KEYS.values()),
     staged_slot=mostly(None, *SLOTS),
     staged_at=st.none() | _around_now,
     staged_grace=st.sampled_from([None, timedelta(0), timedelta(minutes=15)]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rotation import tags
-from rotation.errors import NotFound, Unavailable
+from rotation.errors import NotFound, SecretDisabled, Unavailable
 from rotation.formats import recognise
 from rotation.model import AccountId, Format, Limits, ProbeMode, Secret, SecretRef, Sensitive, Slot
 from rotation.ports import Description, Draft, Lease, Probe, Provider, Tools
@@ -252,6 +252,8 @@ class MemoryVault:
         versions = self.world.secrets.get(SecretRef(self.name, name))
         if not versions:
             raise NotFound(name)
+        if not versions[-1].enabled:
+            raise SecretDisabled(name)
         return versions[-1]
 
     async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:

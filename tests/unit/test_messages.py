@@ -8,7 +8,7 @@ import pytest
 
 from rotation.errors import BadInput
 from rotation.messages import MAX_SECRETS, Work, read, write
-from rotation.model import AccountId, Evidence, Occasion, Request, Role, SecretRef, Suspect, Trigger
+from rotation.model import AccountId, Occasion, Request, Role, SecretRef, Suspect, Trigger
 
 ACCOUNT = AccountId.parse(
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-one"
@@ -41,7 +41,7 @@ WORKS = {
                 Suspect("key1", "0123456789ab", published=True),
                 Suspect("key2", "ba9876543210", published=False),
             ),
-            evidence=Evidence(ASKED, frozenset({"INC-6:active", "timer"})),
+            as_of=ASKED,
         ),
         asked=ASKED,
     ),
@@ -107,10 +107,7 @@ def test_a_message_is_one_message() -> None:
         (message(request=request(force=1)), "force: neither true nor false"),
         (message(request=request(compromised="all")), "compromised: "),
         (message(request=request(suspects="key1")), "suspects: not a list"),
-        (message(request=request(evidence="today")), "evidence: not an object"),
-        (message(request=request(evidence={"latest": "2031-05-01T12:00:00Z", "ids": "INC-6"})), "evidence: not a list"),
-        (message(request=request(evidence={"latest": "2031-05-01T12:00:00Z", "ids": [6]})), "evidence: not a text"),
-        (message(request=request(evidence={"ids": []})), "evidence: not a text"),
+        (message(request=request(as_of="today")), "as_of: "),
         (message(request=request(occasion="kv-one/secret-0")), "occasion: not an object"),
         (message(request=request(occasion={"secret": "kv-one/secret-0"})), "occasion: not a text"),
     ],

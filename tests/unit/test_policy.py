@@ -8,7 +8,6 @@ import pytest
 from rotation import policy
 from rotation.model import (
     Action,
-    Evidence,
     Facts,
     Format,
     Limits,
@@ -1230,56 +1229,42 @@ def test_who_meant_a_key_that_was_gone_by_then_means_no_other_one() -> None:
     assert (Action.RETAG, Reason.COMPROMISED, None) == (verdict.action, verdict.reason, verdict.slot)
 
 
-SEEN = Evidence(NOW - AGE, frozenset({"INC-5", "INC-6:active"}))
-"""What the secrets showed when a key was declared idle, in the tests of whether it is still meant."""
-IDLE = replace(emergency(suspect(FIRST, published=False)), compromised=Role.IDLE, evidence=SEEN)
+MADE = State(made_key=KEYS[FIRST], rotated_at=NOW - AGE)
+"""What the rotation notes that has made the key which is published."""
+IDLE = replace(emergency(suspect(FIRST, published=False)), compromised=Role.IDLE, as_of=NOW - AGE)
+"""Declared when the latest secret was as old as those of these tests are."""
 
 
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        pytest.param(facts(publication(state=State(id="INC-8")), request=IDLE), False, id="a rotation made it since"),
-        pytest.param(facts(publication(state=State(id="INC-5")), request=IDLE), True, id="our note is the same"),
-        pytest.param(facts(publication(), request=IDLE), True, id="we have noted nothing"),
+        pytest.param(facts(publication(state=MADE), request=IDLE), False, id="a rotation made it since"),
+        pytest.param(facts(publication(), request=IDLE), True, id="nobody noted who made it"),
         pytest.param(
-            facts(publication(state=State(id="INC-8"), age=AGE + SECOND), request=IDLE), True, id="it was away"
+            facts(publication(state=replace(MADE, made_key=KEYS[OLD])), request=IDLE), True, id="by hand, or a repair"
+        ),
+        pytest.param(facts(publication(state=MADE, age=AGE + SECOND), request=IDLE), True, id="it was away"),
+        pytest.param(
+            facts(publication(state=MADE, age=AGE - policy.SKEW - SECOND), request=IDLE), True, id="a version of before"
         ),
         pytest.param(
-            pair(publication(state=State(id="INC-8")), publication(STRING, state=State(id="INC-5")), request=IDLE),
-            True,
-            id="a rotation published it, and somebody else by hand",
-        ),
-        pytest.param(
-            pair(publication(state=State(id="INC-8")), publication(STRING, age=AGE + SECOND), request=IDLE),
-            True,
-            id="a rotation published it, and somebody else in one that was away",
-        ),
-        pytest.param(
-            pair(publication(state=State(id="INC-8")), publication(STRING), request=IDLE),
+            pair(publication(state=MADE), publication(STRING), request=IDLE),
             False,
-            id="a rotation made it since, and another secret has joined",
+            id="a rotation made it since, and somebody has it by hand",
         ),
         pytest.param(
-            pair(publication(state=State(id="INC-8")), publication(STRING, OLD, state=State(id="INC-5")), request=IDLE),
+            pair(publication(state=MADE), publication(STRING, OLD), request=IDLE),
             False,
             id="a rotation made it since, and another secret is behind",
         ),
+        pytest.param(facts(publication(holds=OLD, state=MADE), request=IDLE), True, id="it is not published"),
         pytest.param(
-            facts(publication(holds=OLD, state=State(id="INC-8")), request=IDLE), True, id="it is not published"
+            facts(publication(state=MADE), request=replace(IDLE, compromised=Role.BOTH)), True, id="both were declared"
         ),
-        pytest.param(
-            facts(publication(state=State(id="INC-8")), request=replace(IDLE, compromised=Role.BOTH)),
-            True,
-            id="both were declared",
-        ),
-        pytest.param(
-            facts(publication(state=State(id="INC-8")), request=replace(IDLE, evidence=None)),
-            True,
-            id="nobody said what was seen",
-        ),
+        pytest.param(facts(publication(state=MADE), request=replace(IDLE, as_of=None)), True, id="nobody said when"),
     ],
 )
-def test_an_idle_key_is_meant_unless_a_rotation_has_published_it_since(given: Facts, meant: bool) -> None:  # noqa: FBT001  # a table
+def test_an_idle_key_is_meant_unless_a_rotation_has_made_it_since(given: Facts, meant: bool) -> None:  # noqa: FBT001  # a table
     """S2: the key that another pass was just making when the idle one was declared is not the one that leaked."""
     assert (given.request.suspects if meant else ()) == policy.still_meant(given).suspects
 
@@ -1287,16 +1272,15 @@ def test_an_idle_key_is_meant_unless_a_rotation_has_published_it_since(given: Fa
 def test_nobody_is_acquitted_before_anybody_is_meant() -> None:
     """Which key is idle is told by what comes next."""
     asked = replace(IDLE, suspects=None)
-    assert asked is policy.still_meant(facts(publication(state=State(id="INC-8")), request=asked))
+    assert asked is policy.still_meant(facts(publication(state=MADE), request=asked))
 
 
-def test_what_was_seen_is_told_by_the_vaults_clock_and_by_what_is_noted() -> None:
+def test_when_a_key_was_declared_is_told_by_the_vaults_clock() -> None:
     """The clocks of two workers are apart, and what they note of the time is not compared."""
-    noted = publication(state=State(id="INC-5", rotated_at=NOW + MINUTE))
-    bare, older = publication(STRING), publication(OTHER, age=AGE + DAY, state=State(id="INC-6:active"))
-    asked = replace(IDLE, suspects=None, evidence=None)
+    noted, older = publication(state=State(rotated_at=NOW + MINUTE)), publication(OTHER, age=AGE + DAY)
+    asked = replace(IDLE, suspects=None, as_of=None)
 
-    assert SEEN == policy.with_suspects(facts(noted, bare, older, request=asked)).evidence
+    assert NOW - AGE == policy.with_suspects(facts(noted, older, request=asked)).as_of
 
 
 # Retirement: when the key published now is to end, once a new one is published.

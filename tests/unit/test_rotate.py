@@ -25,7 +25,6 @@ from rotation.formats import rekey
 from rotation.model import (
     AccountId,
     Action,
-    Evidence,
     Group,
     ProbeMode,
     Reason,
@@ -396,8 +395,7 @@ def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_makin
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "F-1", force=True), world.tools()))
     keys = dict(world.keys)
     made = Suspect("key2", Sensitive(keys["key2"]).fingerprint, published=False)
-    seen = Evidence(latest, frozenset({"F-0"}))
-    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=(made,), evidence=seen)
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=(made,), as_of=latest)
 
     outcome = asyncio.run(rotate(group(world), order, world.tools()))
 
@@ -408,19 +406,57 @@ def test_an_order_to_end_the_idle_key_does_not_end_the_key_that_a_pass_was_makin
     assert keys == world.keys
 
 
-def test_an_idle_key_that_leaked_ends_although_a_repair_has_published_it(world: World) -> None:
-    """S1: while the order waits its slot is tagged and the published key is ended by somebody, and a sweep comes by."""
+@pytest.mark.parametrize("noted", [False, True], ids=["by a sweep", "by the pass of another emergency"])
+def test_an_idle_key_that_leaked_ends_although_a_repair_has_published_it(world: World, noted: bool) -> None:  # noqa: FBT001  # a table
+    """S1: while the order waits its slot is tagged, the published key is ended by somebody, and a pass comes by."""
+    other = Request(Trigger.OPERATOR, "INC-6", compromised=Role.ACTIVE) if noted else Request(Trigger.SCHEDULE, "timer")
+    other = asyncio.run(identified(group(world), other, world.tools()))
     order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
     handed_over = asyncio.run(identified(group(world), order, world.tools()))
     leaked = world.keys["key2"]
     mistag(world)
     world.lost.add(world.keys["key1"])
     world.keys["key1"] = world.new_key()
-    repaired = asyncio.run(rotate(group(world), Request(Trigger.SCHEDULE, "timer"), world.tools()))
+    repaired = asyncio.run(rotate(group(world), other, world.tools()))
 
     asyncio.run(rotate(group(world), handed_over, world.tools()))
 
-    assert [Action.REPUBLISH] == [step.action for step in repaired.steps]
+    assert Action.REPUBLISH is repaired.steps[0].action
+    assert leaked not in world.keys.values()
+
+
+def test_an_idle_key_that_leaked_ends_although_a_version_with_it_was_restored(due: World) -> None:
+    """S1: while the order waits somebody brings one secret back as it was before, with its tags."""
+    old = due.secrets[min(due.secrets)]
+    asyncio.run(rotate(group(due), Request(Trigger.SCHEDULE, "first"), due.tools()))
+    before = old[-1]
+    due.now += 41 * DAY
+    asyncio.run(rotate(group(due), Request(Trigger.SCHEDULE, "second"), due.tools()))
+    due.now += 3 * DAY
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
+    handed_over = asyncio.run(identified(group(due), order, due.tools()))
+    leaked = due.keys["key2"]
+    due.now += MINUTE
+    due.write(before.ref, before.value or Sensitive(""), before.tags, due.now + DAY)
+
+    asyncio.run(rotate(group(due), handed_over, due.tools()))
+
+    assert before.value == Sensitive(leaked)
+    assert leaked not in due.keys.values()
+
+
+def test_a_wrong_tag_does_not_refuse_an_order_to_end_the_idle_key(world: World) -> None:
+    """One of two secrets says the other slot: which key is idle is told by their values."""
+    ref, *_ = world.secrets
+    world.secrets[ref][-1] = replace(
+        world.secrets[ref][-1], tags={**world.secrets[ref][-1].tags, "active-slot": "key2"}
+    )
+    leaked = world.keys["key2"]
+    order = Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE)
+
+    outcome = asyncio.run(rotate(group(world), order, world.tools()))
+
+    assert [Action.RETAG, Action.RETIRE] == [step.action for step in outcome.steps]
     assert leaked not in world.keys.values()
 
 
@@ -593,21 +629,52 @@ def test_a_split_is_not_aligned_on_a_key_that_is_declared_compromised(due: World
     assert [] == due.violations
 
 
-def test_s1_a_staged_key_that_nobody_tries_is_not_published_from_a_list_that_lags(due: World) -> None:
-    """The vault refused it a moment ago, so that it waits; the service still lists the key before it."""
-    due.mode, due.lags = ProbeMode.OFF, 2
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(),
+        Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE),
+        Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0)),
+    ],
+    ids=["ordinary", "emergency", "emergency, at once"],
+)
+@pytest.mark.parametrize("lags", [0, 9], ids=["listed", "not listed yet"])
+def test_s1_a_staged_key_that_nobody_tries_is_published_once_it_is_listed(
+    due: World, request_: Request, lags: int
+) -> None:
+    """The vault refused it a moment ago, so that it waits; the service may still list the key before it."""
+    due.mode, due.lags = ProbeMode.OFF, lags
+    due.given_up = set(due.keys.values())
     published = due.published()
     vaults = {name: NotesOnly(due, name) for name in ("kv-a", "kv-b")}
-    asyncio.run(rotate(group(due), Request(), replace(due.tools(), vaults=vaults)))
+    asyncio.run(rotate(group(due), request_, replace(due.tools(), vaults=vaults)))
     due.now += MINUTE
 
     waiting = asyncio.run(rotate(group(due), Request(), due.tools()))
 
-    assert "staged" == (waiting.error and waiting.error.code)
-    assert published == due.published()
+    due.check_published()
+    assert ("staged" if lags else None) == (waiting.error and waiting.error.code)
+    assert (published if lags else {due.keys["key2"]}) == due.published()
     due.now += 20 * MINUTE
     asyncio.run(rotate(group(due), Request(), due.tools()))
     assert {due.keys["key2"]} == due.published()
+    assert [] == due.violations
+
+
+def test_s1_a_staged_key_that_somebody_replaced_is_published_in_the_end_although_nobody_tries_it(due: World) -> None:
+    """What is listed once lists have settled is the key that there is."""
+    due.mode = ProbeMode.OFF
+    vaults = {name: NotesOnly(due, name) for name in ("kv-a", "kv-b")}
+    asyncio.run(rotate(group(due), Request(), replace(due.tools(), vaults=vaults)))
+    due.keys["key2"] = due.new_key()
+    due.now += MINUTE
+    waiting = asyncio.run(rotate(group(due), Request(), due.tools()))
+    due.now += 20 * MINUTE
+    asyncio.run(rotate(group(due), Request(), due.tools()))
+
+    assert "staged" == (waiting.error and waiting.error.code)
+    assert {due.keys["key2"]} == due.published()
+    assert [None, None] == [tags.read(versions[-1].tags).state.made_key for versions in due.secrets.values()]
 
 
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
@@ -714,8 +781,8 @@ def test_a_role_becomes_slots_and_nothing_is_done(world: World) -> None:
     settled = asyncio.run(identified(group(world), emergency, world.tools()))
 
     suspect = Suspect("key1", Sensitive(keys["key1"]).fingerprint, published=True)
-    seen = Evidence(max(versions[-1].created for versions in world.secrets.values()), frozenset())
-    assert replace(emergency, suspects=(suspect,), evidence=seen) == settled
+    as_of = max(versions[-1].created for versions in world.secrets.values())
+    assert replace(emergency, suspects=(suspect,), as_of=as_of) == settled
     assert keys == world.keys
 
 

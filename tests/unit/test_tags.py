@@ -21,6 +21,7 @@ STATE = State(
     retire_at=NOW,
     retire_slot="key1",
     retire_key="11aa11aa11aa",
+    made_key="22bb22bb22bb",
     staged_slot="key2",
     staged_at=NOW,
     staged_grace=timedelta(minutes=15),
@@ -63,7 +64,7 @@ def test_the_state_stands_in_one_tag() -> None:
 
     assert written["rotation-state"] == (
         "rotated-at=2026-11-21T03:00:00.000Z;id=INC-42;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
-        "retire-slot=key1;retire-key=11aa11aa11aa;staged-slot=key2;staged-at=2026-11-21T03:00:00.000Z;staged-grace=PT15M"
+        "retire-slot=key1;retire-key=11aa11aa11aa;made-key=22bb22bb22bb;staged-slot=key2;staged-at=2026-11-21T03:00:00.000Z;staged-grace=PT15M"
     )
     assert tags.read(written).state == STATE
 
