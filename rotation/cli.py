@@ -77,7 +77,7 @@ def plan(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT002 
     Each account gets a full look: its properties, both keys, every secret that publishes it.
     """
     chosen = _refs(refs)
-    return _run(lambda desk: commands.plan(desk, chosen), as_json=as_json)
+    return _run(lambda desk: commands.plan(desk, chosen), Ledger(changing=False), as_json=as_json)
 
 
 @app.command(epilog=_examples("status"))
@@ -88,7 +88,7 @@ def status(refs: Refs = None, as_json: AsJson = False) -> Answer:  # noqa: FBT00
     `audit` takes a full look.
     """
     chosen = _refs(refs)
-    return _run(lambda desk: commands.status(desk, chosen), as_json=as_json)
+    return _run(lambda desk: commands.status(desk, chosen), Ledger(changing=False), as_json=as_json)
 
 
 @app.command(
@@ -146,7 +146,9 @@ def rotate(  # noqa: PLR0913  # what an operator may ask for
     request = Request(Trigger.OPERATOR, asked, compromised=compromised, force=force)
     selection = commands.Selection(refs=chosen, due=due, every=every)
     return _run(
-        lambda desk: commands.rotate(desk, selection, request, lifetime, dry_run=dry_run, yes=yes), as_json=as_json
+        lambda desk: commands.rotate(desk, selection, request, lifetime, dry_run=dry_run, yes=yes),
+        Ledger(request, changing=not dry_run),
+        as_json=as_json,
     )
 
 
@@ -163,7 +165,7 @@ def audit(
     Finds keys that were regenerated elsewhere, secrets of one account on different slots, wrong tags,
     new keys that wait to be published, and whatever keeps rotation from going on.
     """
-    return _run(lambda desk: commands.audit(desk, repair=repair), as_json=as_json)
+    return _run(lambda desk: commands.audit(desk, repair=repair), Ledger(changing=repair), as_json=as_json)
 
 
 @app.command(
@@ -209,18 +211,21 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
 
     A secret that holds one of the account's keys is adopted; one that does not exist is created.
     """
+    ledger = Ledger(changing=not dry_run)
     if manifest is not None:
         if ref or resource_id or form or validity_days:
             raise TyperException("--manifest says it all; leave out VAULT/SECRET and the other options")
         content = manifest.read_bytes()
-        return _run(lambda desk: commands.enroll_all(desk, content, dry_run=dry_run), as_json=as_json)
+        return _run(lambda desk: commands.enroll_all(desk, content, dry_run=dry_run), ledger, as_json=as_json)
     if ref is None or resource_id is None:
         raise TyperException("name a secret as VAULT/SECRET and its account with --resource-id, or give a --manifest")
     (chosen,) = _refs([ref])
     account = _parsed("--resource-id", AccountId.parse, resource_id.removesuffix("/"))
     validity = None if validity_days is None else timedelta(days=validity_days)
 
-    return _run(lambda desk: commands.enroll(desk, chosen, account, form, validity, dry_run=dry_run), as_json=as_json)
+    return _run(
+        lambda desk: commands.enroll(desk, chosen, account, form, validity, dry_run=dry_run), ledger, as_json=as_json
+    )
 
 
 @app.command(epilog=_examples("doctor"))
@@ -229,7 +234,7 @@ def doctor(*, as_json: AsJson = False) -> Answer:
 
     What cannot be seen is marked ?, what is wrong ✗ with what to do about it.
     """
-    return _run(lambda desk: examine(desk.world), as_json=as_json)
+    return _run(lambda desk: examine(desk.world), Ledger(changing=False), as_json=as_json)
 
 
 def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> int:
@@ -261,10 +266,9 @@ def _help(arguments: Sequence[str]) -> str:
     return " ".join(filter(None, (PROGRAM, named, "--help")))
 
 
-def _run(command: Callable[[Desk], Awaitable[Answer]], *, as_json: bool) -> Answer:
+def _run(command: Callable[[Desk], Awaitable[Answer]], ledger: Ledger, *, as_json: bool) -> Answer:
     """Run a command with everything it works with, and turn whatever ends it early into an answer."""
     _quiet_libraries()
-    ledger = Ledger()
     try:
         return asyncio.run(_at_desk(command, Voice(as_json=as_json), ledger))
     except RotationError as error:
@@ -285,17 +289,9 @@ async def _at_desk(command: Callable[[Desk], Awaitable[Answer]], voice: Voice, l
 
 
 def _interrupted(ledger: Ledger) -> Answer:
-    unfinished = ledger.unfinished
-    names = ", ".join(account.rpartition("/")[2] for account in unfinished)
-    again, facts = _repetition(ledger.request)
-    message = (
-        f"interrupted; {len(ledger.outcomes)} done, {len(unfinished)} not finished: {names}; {again}; "
-        "where leases are on blobs the account is busy for up to a minute"
-        if unfinished
-        else "interrupted; nothing was left unfinished"
-    )
-    facts |= {"accounts": [outcome.to_json() for outcome in ledger.outcomes], "unfinished": unfinished}
-    answer = failure("interrupted", message, INTERRUPTED)
+    answer = failure("interrupted", f"interrupted; {_left_by(ledger)}", INTERRUPTED)
+    facts: dict[str, object] = {} if ledger.request is None else {"request_id": ledger.request.id}
+    facts |= {"accounts": [outcome.to_json() for outcome in ledger.outcomes], "unfinished": [*ledger.unfinished]}
     return replace(
         answer,
         document={**answer.document, **facts},
@@ -303,12 +299,25 @@ def _interrupted(ledger: Ledger) -> Answer:
     )
 
 
-def _repetition(request: Request | None) -> tuple[str, dict[str, object]]:
-    """How to go on with what was interrupted, in words and for a script."""
-    facts: dict[str, object] = {} if request is None else {"request_id": request.id}
-    if request is None or not request.insists:
-        return "run the command again: it goes on from what it finds", facts
-    return f"repeat the command with --request-id {request.id}: without it a key made just now is replaced again", facts
+def _left_by(ledger: Ledger) -> str:
+    """What an interrupt leaves behind, and how to go on."""
+    if not ledger.changing:
+        return "nothing was changed"
+    if not ledger.begun:
+        return "nothing was begun: repeat the command"
+    if not ledger.unfinished:
+        return "nothing was left unfinished"
+    again = "run the command again: it goes on from what it finds"
+    if ledger.request is not None and ledger.request.insists:
+        again = (
+            f"repeat the command with --request-id {ledger.request.id}: "
+            "without it a key made just now is replaced again"
+        )
+    names = ", ".join(ledger.unfinished.values())
+    return (
+        f"{len(ledger.outcomes)} done, {len(ledger.unfinished)} not finished: {names}; {again}; "
+        "where leases are on blobs the account is busy for up to a minute"
+    )
 
 
 def _refs(texts: Sequence[str] | None) -> Collection[SecretRef]:

@@ -1,7 +1,7 @@
 """What the commands do, between their arguments and their answers."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -32,16 +32,19 @@ LEASE_NOTE = (
 class Ledger:
     """Which accounts a command began with and which it is done with, for when it is interrupted."""
 
-    groups: Sequence[Group] = ()
-    outcomes: list[Outcome] = field(default_factory=list)
     request: Request | None = None
     """What the changes are made for, where somebody asked for them."""
+    changing: bool = True
+    """Whether the command changes anything, or only looks."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """What a person calls each account that the command works on, by resource id."""
+    outcomes: list[Outcome] = field(default_factory=list)
 
     @property
-    def unfinished(self) -> list[str]:
-        """The accounts without an outcome, by resource id."""
+    def unfinished(self) -> Mapping[str, str]:
+        """What was begun and has no outcome."""
         done = {outcome.account for outcome in self.outcomes}
-        return [str(group.account) for group in self.groups if str(group.account) not in done]
+        return {account: name for account, name in self.begun.items() if account not in done}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,6 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         # Secrets may have been enrolled while the question stood.
         survey = await desk.fleet.survey()
         groups, known = await selection.of(survey, desk.fleet, request)
-    desk.ledger.request = request
     if groups and request.insists:
         # Whatever ends this process, nobody could tell the id afterwards.
         desk.voice.note(
@@ -149,7 +151,9 @@ async def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its opti
 ) -> Answer:
     """Put a secret under rotation."""
     tools, survey = desk.world.tools, await desk.fleet.survey()
+    desk.ledger.begun = {str(account): str(ref)}
     outcome = await put_under_rotation(ref, account, tools, survey, form=form, validity=validity, dry_run=dry_run)
+    desk.ledger.outcomes.append(outcome)
     standing = None
     if not dry_run:
         # A listing may not show yet what was written just now.
@@ -169,7 +173,7 @@ async def enroll_all(desk: Desk, content: bytes, *, dry_run: bool) -> Answer:
     wanted: dict[AccountId, list[Row]] = {}
     for row in rows:
         wanted.setdefault(row.account, []).append(row)
-    desk.ledger.groups = [Group(account, ()) for account in wanted]
+    desk.ledger.begun = {str(account): account.name for account in wanted}
     places = asyncio.Semaphore(desk.world.settings.concurrency)
     with desk.voice.progress("enrolling", len(rows), lambda _: None) as watch:
 
@@ -225,7 +229,7 @@ async def _look(
 
 
 def _noted(desk: Desk, groups: Sequence[Group]) -> Watcher:
-    desk.ledger.groups = groups
+    desk.ledger.begun = {str(group.account): group.account.name for group in groups}
 
     def note(outcome: Outcome) -> None:
         desk.ledger.outcomes.append(outcome)

@@ -14,12 +14,13 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from simulator.client import ControlClient
 from tests.heard import note
-from tests.surface.cli.estates import BATCH, FRESH, PUBSUB, STORAGE
+from tests.surface.cli.estates import BATCH, FRESH, PUBSUB, PUBSUB_ID, STORAGE
 
 ROTATION = (sys.executable, "-m", "rotation")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -233,6 +234,58 @@ def test_an_interrupted_emergency_goes_on_where_it_was(simulator: ControlClient)
     assert all(v["opens"] for v in simulator.verdict())
 
 
+def interrupted(simulator: ControlClient, *arguments: str, **fault: Any) -> Any:
+    """The document of a command that is interrupted while a request is held."""
+    held = simulator.fault(stall=True, **fault)
+    process = subprocess.Popen([*ROTATION, *arguments, "--json"], stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own program
+    assert simulator.hits(held, wait=PATIENCE) > 0
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=PATIENCE)
+    simulator.lift(held)
+    document = json.loads(said)
+    assert (process.returncode, document["error"]["code"]) == (130, "interrupted")
+    return document
+
+
+@pytest.mark.parametrize("asked", [(FRESH, "--compromised", "active"), ("--due",)])
+def test_an_interrupted_listing_has_begun_nothing(simulator: ControlClient, asked: tuple[str, ...]) -> None:
+    """Who stops an emergency before any account is known is not to think that it was carried out."""
+    document = interrupted(simulator, "rotate", *asked, "--request-id", "incident-7", host="vault")
+
+    assert document["error"]["message"] == "interrupted; nothing was begun: repeat the command"
+    assert document["request_id"] == "incident-7"
+
+
+def test_an_interrupted_enrolment_names_its_secret(simulator: ControlClient) -> None:
+    """The secret may have been written, and the same command tells, and goes on."""
+    asked = ("enroll", "kv-orders/another", "--resource-id", PUBSUB_ID)
+    document = interrupted(simulator, *asked, method="PUT", host="vault", when="after")
+
+    assert "1 not finished: kv-orders/another; run the command again" in document["error"]["message"]
+    assert document["unfinished"] == [PUBSUB_ID]
+    assert "is enrolled already" in run(*asked).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan",),
+        ("audit",),
+        ("rotate", "--due", "--dry-run"),
+        ("enroll", "kv-orders/another", "--resource-id", PUBSUB_ID, "--dry-run"),
+        ("doctor",),
+    ],
+    ids=lambda arguments: " ".join(arguments[:1]),
+)
+def test_who_is_interrupted_while_only_looking_has_changed_nothing(
+    simulator: ControlClient, arguments: tuple[str, ...]
+) -> None:
+    """Nobody has to wait for a lease, or to finish anything."""
+    document = interrupted(simulator, *arguments, path="/subscriptions/")
+
+    assert document["error"]["message"] == "interrupted; nothing was changed"
+
+
 def test_an_interrupt_is_a_document_too(simulator: ControlClient) -> None:
     """A script that was stopped still gets JSON, with the outcomes so far and the accounts that have none."""
     with held(simulator, "batchrendering/regenerateKeys$") as fault:
@@ -297,7 +350,7 @@ runpy.run_module("rotation", run_name="__main__", alter_sys=True)
 
     document = json.loads(ended.stdout)
     assert (ended.returncode, document["exit_code"], document["error"]["code"]) == (130, 130, "interrupted")
-    assert "nothing was left unfinished" in document["error"]["message"]
+    assert "nothing was begun: repeat the command" in document["error"]["message"]
     assert ([], []) == (document["accounts"], document["unfinished"])
     assert "Traceback" not in ended.stderr
 

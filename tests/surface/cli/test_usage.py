@@ -11,7 +11,7 @@ from typer.main import get_group
 
 from rotation import cli
 from rotation.cli import app
-from rotation.commands import Desk
+from rotation.commands import Desk, Ledger
 from rotation.console import Answer
 from rotation.settings import SETTINGS
 from simulator.client import ControlClient
@@ -182,7 +182,7 @@ def test_an_unforeseen_failure_says_where_and_not_what() -> None:
     async def broken(_: Desk) -> Answer:
         raise LookupError(secret)
 
-    answer = cli._run(broken, as_json=False)
+    answer = cli._run(broken, Ledger(), as_json=False)
 
     assert answer.exit_code == 3
     assert re.search(r"unexpected LookupError in broken:\d+ < _at_desk:\d+", str(answer.parts))
