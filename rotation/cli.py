@@ -253,6 +253,10 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = 
         answer = failure("usage", f"{complaint}\nsee `{_help(arguments)}`", 2)
     except (KeyboardInterrupt, typer.Abort):
         answer = _interrupted(Ledger())
+    except OSError as lost:
+        # A command answers whatever ends it; help is written by Typer.
+        voice.complain_of_loss(lost)
+        return 0
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)

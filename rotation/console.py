@@ -8,7 +8,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO, TypeAlias
+from pathlib import Path
+from typing import Any, TextIO, TypeAlias
 
 import typer
 from rich import box
@@ -94,6 +95,16 @@ class Terminal(Console):
             markup=False,
             emoji=False,
         )
+        self.lost: OSError | None = None
+        """Why what was said could not be written, where that is a failure."""
+
+    def print(self, *objects: Any, **how: Any) -> None:  # noqa: ANN401  # whatever rich prints
+        """Print, as long as that can be written; the work is done, and its exit code tells of that."""
+        try:
+            super().print(*objects, **how)
+        except OSError as failure:
+            self.lost = failure
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Nobody reads any more: say nothing more, and end with the command's own exit code."""
@@ -151,6 +162,7 @@ class Voice:
     """Answers on standard output; progress, questions and complaints go to standard error."""
 
     def __init__(self, *, as_json: bool) -> None:
+        _open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             # A terminal without our signs shows something in their place rather than fail.
             getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
@@ -160,6 +172,16 @@ class Voice:
 
     def answer(self, answer: Answer) -> None:
         """Say what a command came to; complaints of a command that failed as a whole go to standard error."""
+        self._say(answer)
+        if self._out.lost:
+            self.complain_of_loss(self._out.lost)
+
+    def complain_of_loss(self, failure: OSError) -> None:
+        """Say that standard output did not take an answer."""
+        _abandon(sys.stdout)
+        self._err.say(f"error: the answer could not be written to standard output: {failure.strerror}")
+
+    def _say(self, answer: Answer) -> None:
         if self.as_json:
             self._out.print(json.dumps({**answer.document, "exit_code": answer.exit_code}, indent=2), soft_wrap=True)
             return
@@ -211,6 +233,13 @@ class Voice:
 def failure(code: str, message: str, exit_code: int) -> Answer:
     """Answer that a command failed as a whole."""
     return Answer({"error": {"code": code, "message": message}}, [f"error: {message}"], exit_code)
+
+
+def _open_what_is_closed() -> None:
+    """Read from and write to nowhere where a stream was closed; whatever is opened next would take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # open to the end
 
 
 def _abandon(stream: object) -> None:

@@ -198,6 +198,53 @@ def test_a_reader_that_leaves_early_is_no_failure() -> None:
         assert complaints.read() == b""
 
 
+def redirected(redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as a shell does that sends its streams elsewhere."""
+    script = f'exec "$@" {redirection}'
+    return subprocess.run(  # noqa: S603  # our own program
+        ["/bin/sh", "-c", script, "sh", *ROTATION, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["table", "document"])
+def test_an_answer_that_nobody_can_write_does_not_hide_what_was_done(
+    simulator: ControlClient, form: tuple[str, ...]
+) -> None:
+    """A full disk is told on standard error; the exit code stays that of the work, which was done."""
+    ran = redirected(">/dev/full", "rotate", FRESH, "--compromised", "idle", *form)
+
+    lost = "error: the answer could not be written to standard output: No space left on device"
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, lost)
+    assert "Traceback" not in ran.stderr
+    assert sum(slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()) == 1
+
+
+def test_help_that_nobody_can_write_is_no_defect() -> None:
+    """It ends as every answer does that does not arrive."""
+    ran = redirected(">/dev/full", "--help")
+
+    lost = "error: the answer could not be written to standard output: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (0, lost)
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "2>/dev/full", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [(0, ("status", "--json")), (0, ("rotate", FRESH, "--force")), (3, ("plan", "kv-orders/nobody")), (2, ("rotate",))],
+    ids=["status", "rotate", "refused", "usage"],
+)
+def test_a_closed_stream_is_the_null_device(redirection: str, code: int, arguments: tuple[str, ...]) -> None:
+    """Who wants to hear nothing still gets the exit code of the work."""
+    ran = redirected(redirection, *arguments)
+
+    assert ran.returncode == code
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
 def test_an_interrupt_says_what_is_not_finished(simulator: ControlClient) -> None:
     """Ctrl-C ends within moments, names the accounts without an outcome, and the next pass goes on from there."""
     with held(simulator, "regenerateKeys?$") as fault:
