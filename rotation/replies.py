@@ -106,10 +106,17 @@ def _next(request: Request) -> str:
     return "; ".join(("the queue goes on with it", *signs))
 
 
-def unfinished(error: RotationError, request: Request, report: Report | None = None) -> Reply:
-    """Say that it is not finished and that nobody goes on with it, so that it has to be asked for again."""
-    detail = f"{error}; it is not in the queue: ask again with request_id {request.id}"
-    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, detail, SOON, report)
+def unfinished(error: NotYetTrue, report: Report) -> Reply:
+    """Say that it is not finished, where the queue does not go on with it."""
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, str(error), SOON, report)
+
+
+def to_be_repeated(reply: Reply, request: Request) -> Reply:
+    """The same for who insists: where waiting helps, nobody else goes on with as much as was asked for."""
+    if reply.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED):
+        return reply
+    detail = f"{reply.document['detail']}; it is not in the queue: ask again with request_id {request.id}"
+    return replace(reply, document={**reply.document, "detail": detail, "request_id": request.id})
 
 
 def _problem(status: HTTPStatus, code: str, detail: str, retry_after: int | None, report: Report | None) -> Reply:

@@ -224,13 +224,21 @@ class Triggers:
         )
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
+        try:
+            reply = await self._carried_out_or_queued(order, request, asked)
+        except Transient as error:
+            telemetry.failed("rotate_now", error)
+            reply = replies.problem(error)
+        return replies.to_be_repeated(reply, request) if request.insists else reply
+
+    async def _carried_out_or_queued(self, order: Order, request: Request, asked: datetime) -> Reply:
         account = None
         if request.compromised:
             request, account = await self._in_time(self._identified(order.ref, request, asked))
         report = await self._while_waited_for(self._rotate(order, request, asked), asked)
         if request.compromised and request.suspects is None:
             # Which key is meant was not known when it was asked for, and later the same words may mean another one.
-            return self._not_queued(report, order.ref, request)
+            return self._not_queued(report, order.ref)
         reply = self._handed_over(order.ref, request) if report is None else replies.reported(report, order.ref)
         if reply.status == HTTPStatus.LOCKED and request.compromised:
             # For the same reason nobody is told to ask again.
@@ -243,15 +251,14 @@ class Triggers:
         work = Work(account=account, secrets=(order.ref,), request=request, asked=asked)
         return replies.queued(reply, request, messages.write(work))
 
-    def _not_queued(self, report: Report | None, ref: SecretRef, request: Request) -> Reply:
+    def _not_queued(self, report: Report | None, ref: SecretRef) -> Reply:
         """Answer where nothing comes after the answer: what is not finished has to be asked for again."""
         if report is None:
-            late = Unavailable(f"it takes longer than {self._patience:g} seconds and may still be done")
-            return replies.unfinished(late, request)
+            return replies.problem(
+                Unavailable(f"it takes longer than {self._patience:g} seconds and may still be done")
+            )
         error = report.outcomes[0].error
-        if isinstance(error, NotYetTrue):
-            return replies.unfinished(error, request, report)
-        return replies.reported(report, ref)
+        return replies.unfinished(error, report) if isinstance(error, NotYetTrue) else replies.reported(report, ref)
 
     async def _while_waited_for(self, rotating: Coroutine[None, None, Report], asked: datetime) -> Report | None:
         """The report, or nothing when that takes too long since it was asked, while the pass goes on.

@@ -292,6 +292,30 @@ async def test_a_bad_order_is_refused_and_touches_nothing(
     assert [] == changes(simulator)
 
 
+@pytest.mark.parametrize("body", [{"compromised": "active"}, {"force": True}], ids=["emergency", "force"])
+@pytest.mark.parametrize("fault", [{"host": "kv-one"}, {"path": "listKeys"}], ids=["listing", "keys"])
+async def test_who_insists_is_told_how_to_ask_again(
+    app: App, simulator: ControlClient, fault: dict[str, str], body: dict[str, object]
+) -> None:
+    """Waiting helps and the queue has nothing of it: the id is there, though nobody had given one."""
+    broken = simulator.fault(status=429, retry_after=60, **fault)
+    ordered = await app.ordered("rotate_now", ONE, body)
+    simulator.lift(broken)
+
+    answer, problem = ordered.answered(), ordered.answered().json()
+    assert (503, "throttled") == (answer.status, problem["code"])
+    assert problem["detail"].endswith(f"; it is not in the queue: ask again with request_id {problem['request_id']}")
+    assert [] == ordered.messages
+
+
+async def test_what_is_due_need_not_be_asked_for_again(app: App, simulator: ControlClient) -> None:
+    """The next sweep goes on with it by itself."""
+    simulator.fault(path="listKeys", status=429, retry_after=60)
+    answer = await app.post("rotate_now", ONE)
+
+    assert (503, False) == (answer.status, "request_id" in answer.json())
+
+
 async def test_a_bad_order_is_told_every_complaint_at_once(app: App) -> None:
     """One per member that is wrong."""
     body = {"compromised": "all", "grace": "soon", "force": "yes", "request_id": "a b", "reason": 7}

@@ -945,8 +945,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency of which nobody knows in time which key it means is not accepted",
         "rotation/triggers.py",
-        "return self._not_queued(report, order.ref, request)",
-        "return self._not_queued(report, order.ref, request) if report else self._handed_over(order.ref, request)",
+        "return self._not_queued(report, order.ref)",
+        "return self._not_queued(report, order.ref) if report else self._handed_over(order.ref, request)",
         INSISTENCE,
     ),
     Guard(

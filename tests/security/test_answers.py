@@ -48,6 +48,11 @@ ANSWERS: dict[str, tuple[int, Prepared, dict[str, Any]]] = {
     "incomprehensible": (500, lambda azure: azure.fault(path="listKeys", status=200, body="["), {}),
     "denied": (502, lambda azure: azure.deny("Microsoft.Storage/storageAccounts/listkeys/action"), {}),
     "throttled": (503, lambda azure: azure.fault(path="listKeys", status=429, retry_after=60), {}),
+    "an emergency to be repeated": (
+        503,
+        lambda azure: azure.fault(path="listKeys", status=429, retry_after=60),
+        {"body": {"compromised": "active"}},
+    ),
     "gone": (409, lambda azure: azure.fault(path=f"{STORAGE}/listKeys$", status=404), {}),
     "unseen": (409, lambda azure: azure.firewall("kv-billing", closed=True), {}),
     "unseen for now": (503, lambda azure: azure.fault(host="kv-billing", status=429, retry_after=60), {}),
