@@ -199,13 +199,13 @@ def _quoted(text: str) -> str:
 def _entries(text: str, parse: Callable[[str], T]) -> list[T]:
     """Parse what stands between commas; raises ValueError with the complaints about all of it."""
     parsed, complaints = [], []
-    for entry in filter(None, map(str.strip, text.split(","))):
+    for number, entry in enumerate(filter(None, map(str.strip, text.split(","))), start=1):
         try:
             parsed.append(parse(entry))
         except ValueError as complaint:
-            complaints.append(str(complaint))
+            complaints.append(f"entry {number}: {complaint}")
     if complaints:
-        raise ValueError("; ".join(complaints))
+        raise ValueError("; ".join((*complaints, "entries are separated by commas")))
     return parsed
 
 

@@ -112,7 +112,8 @@ def test_what_is_no_vault_of_this_cloud_is_refused(entry: str) -> None:
     """S7: our token goes to the vaults of this cloud and nowhere else."""
     (complaint,) = complaints(ROTATION_VAULTS=f"kv-orders,{entry}")
 
-    assert complaint.startswith(f"ROTATION_VAULTS: {entry!r}")
+    assert complaint.startswith(f"ROTATION_VAULTS: entry 2: {entry!r}")
+    assert "; entries are separated by commas; for example " in complaint
 
 
 def test_all_complaints_come_at_once() -> None:
