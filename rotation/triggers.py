@@ -214,7 +214,7 @@ class Triggers:
         order = orders.read_order(route.get("vault", ""), route.get("secret", ""), query, body)
         settings, asked = self._settings(), self._clock.now()
         if order.ref.vault not in settings.vaults:
-            raise NotFound(f"{order.ref.vault} is not one of ROTATION_VAULTS")
+            raise _not_allowed(order.ref.vault)
         request = Request(
             Trigger.OPERATOR,
             order.request_id or str(uuid.uuid4()),
@@ -314,7 +314,7 @@ class Triggers:
     async def _status(self, query: Mapping[str, str]) -> Reply:
         question = orders.read_question(query)
         if question.vault is not None and question.vault not in self._settings().vaults:
-            raise NotFound(f"{question.vault} is not one of ROTATION_VAULTS")
+            raise _not_allowed(question.vault)
         return Reply(HTTPStatus.OK, await self._in_time(self._standing(question)))
 
     async def _standing(self, question: Question) -> Json:
@@ -405,6 +405,10 @@ def _meant(survey: Survey, work: Work, delivery: int) -> Group | Outcome:
         f"{names}: no managed secret of that name any more, and no other one publishes {work.account}; "
         "nothing was rotated: `enroll` one and ask again, or regenerate the key by hand"
     )
+
+
+def _not_allowed(vault: str) -> NotFound:
+    return NotFound(f"{vault} is not one of the vaults in ROTATION_VAULTS; add it there, or check the name")
 
 
 def _several(names: Sequence[str]) -> str:

@@ -13,5 +13,5 @@ async def test_an_order_for_another_vault_contacts_nobody(simulator: ControlClie
         reply = await triggers.rotate_now({"vault": "kv-other", "secret": "secret-0"}, {}, b"")
 
     assert 404 == reply.status
-    assert "kv-other is not one of ROTATION_VAULTS" in reply.text
+    assert "kv-other is not one of the vaults in ROTATION_VAULTS; add it there, or check the name" in reply.text
     assert [] == simulator.journal()
