@@ -69,8 +69,8 @@ mutate: setup ## change every expression of what decides, one at a time, and say
 MINUTES ?= 5
 
 soak: setup ## try ever new orders of events, then bad weather under applications, and print what was reached; MINUTES=5
-	@$(VENV)/python -m tests.proof.orders.soak $$($(VENV)/python -c 'print($(MINUTES) * 2 / 3)')
-	@$(VENV)/python -m tests.proof.soak $$($(VENV)/python -c 'print($(MINUTES) / 3)')
+	@$(VENV)/python -m tests.proof.orders.soak '$(MINUTES)' --share 0.67
+	@$(VENV)/python -m tests.proof.soak '$(MINUTES)' --share 0.33
 
 package: setup ## build dist/functions.zip, which is what is deployed
 	@sh .ci/package $(VENV)/python dist/functions.zip

@@ -113,7 +113,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     groups, known = await selection.of(survey, desk.fleet, request)
     if dry_run:
         report = await _look(desk, survey, groups, known, request)
-        return views.planned(report, views.farewell(report, request.grace))
+        return views.planned(report, views.farewell(report, request))
     if request.insists and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
         # Secrets may have been enrolled while the question stood.

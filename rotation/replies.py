@@ -13,6 +13,7 @@ from rotation.errors import (
     Busy,
     CredentialUnavailable,
     Forbidden,
+    LeaseLost,
     NotFound,
     NotYetTrue,
     RotationError,
@@ -115,7 +116,14 @@ def to_be_repeated(reply: Reply, request: Request) -> Reply:
     """The same for who insists: where waiting helps, nobody else goes on with as much as was asked for."""
     if reply.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED):
         return reply
-    detail = f"{reply.document['detail']}; it is not in the queue: ask again with request_id {request.id}"
+    again = f"ask again with request_id {request.id}"
+    if request.compromised and reply.document["code"] in (Busy.code, LeaseLost.code):
+        # A role means the keys of that moment: the other pass may have made the key good that plays it now.
+        again = (
+            "another pass may have replaced the leaked key; only while /api/status?deep=true tells its fingerprint, "
+            f"{again} and the role that stands beside it"
+        )
+    detail = f"{reply.document['detail']}; it is not in the queue: {again}"
     return replace(reply, document={**reply.document, "detail": detail, "request_id": request.id})
 
 

@@ -51,9 +51,14 @@ def _promised(until: datetime | None) -> str:
     return f"it is promised until {format_time(until)}, and that promise would be broken"
 
 
-def farewell(report: Report, grace: timedelta) -> list[str]:
-    """Say how long the published keys that a plan replaces as compromised would live on."""
-    verdicts = [o.verdict for o in report.outcomes if o.verdict is not None]
+def farewell(report: Report, request: Request) -> list[str]:
+    """Say how long the published keys that a plan replaces as compromised would live on, and what a plan hides."""
+    verdicts, grace = [o.verdict for o in report.outcomes if o.verdict is not None], request.grace
+    if request.insists and any(v.action in REPAIRS for v in verdicts):
+        told_later = (
+            "a repair comes first, and what was asked goes on after it: which keys end then is told by a dry run"
+        )
+        return [f"{told_later} once `python -m rotation audit --repair` has made it"]
     if not any(v.action is Action.ROTATE and v.reason is Reason.COMPROMISED for v in verdicts):
         return []
     end = (

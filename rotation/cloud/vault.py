@@ -56,7 +56,7 @@ class KeyVault:
         except NotFound as missing:
             if await self._is_recoverable(name):
                 raise SecretDeleted(
-                    f"cannot read {self.name}/{name}: it is deleted but recoverable; recover it"
+                    f"cannot read {self.name}/{name}: it is deleted but recoverable; recover or purge it"
                 ) from missing
             raise
 

@@ -403,6 +403,6 @@ async def test_why_a_secret_is_not_managed_is_told_to_who_names_it(simulator: Co
         looked = sum(entry["path"] == "/secrets/secret-0/" for entry in simulator.journal())
         asked = await triggers.status(ROUTE)
 
-    why = "cannot read kv-one/secret-0: it is deleted but recoverable; recover it"
+    why = "cannot read kv-one/secret-0: it is deleted but recoverable; recover or purge it"
     assert [(404, why)] * 2 == [(reply.status, reply.document["detail"]) for reply in (rotated, asked)]
     assert 1 == looked

@@ -6,6 +6,7 @@ WORD selects the guards that have it in their names. Exits with 1 when a guard c
 assertion of its tests fails, or one that fails does not do so again, or does where nothing is broken.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -87,4 +88,6 @@ def breach(guard: Guard, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("word", nargs="?", default="", help="break only the guards that have it in their names")
+    sys.exit(main(parser.parse_args().word))

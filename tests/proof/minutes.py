@@ -7,8 +7,9 @@ def asked_minutes() -> float:
     """The one argument; a run that would try nothing is refused."""
     parser = argparse.ArgumentParser()
     parser.add_argument("minutes", type=_minutes)
-    given: float = parser.parse_args().minutes
-    return given
+    parser.add_argument("--share", type=float, default=1, help="how much of that is for this soak")
+    given = parser.parse_args()
+    return float(given.minutes * given.share)
 
 
 def _minutes(text: str) -> float:

@@ -30,11 +30,12 @@ from rotation.errors import (
     Unexpected,
     Untrusted,
 )
-from rotation.model import Action, Reason, Request, SecretRef, Verdict
+from rotation.model import Action, Reason, Request, Role, SecretRef, Verdict
 from rotation.report import Outcome, Report, Step
 from tests.unit.test_errors import NAMED
 
 REF = SecretRef("kv-one", "secret-0")
+LEAK = Request(id="incident-7", compromised=Role.ACTIVE)
 ERRORS = {
     BadInput: 400,
     NotFound: 409,
@@ -152,3 +153,15 @@ def test_what_nobody_goes_on_with_is_to_be_asked_for_again() -> None:
         "it is not there yet; it is not in the queue: ask again with request_id incident-7" == reply.document["detail"]
     )
     assert failed.to_json() == reply.document["report"]
+
+
+@pytest.mark.parametrize("error", [Busy("another pass holds it"), LeaseLost("it ran out")], ids=["busy", "lease-lost"])
+@pytest.mark.parametrize("request_", [LEAK, Request(id="incident-7", force=True)], ids=["emergency", "force"])
+def test_who_meets_another_pass_in_an_emergency_compares_fingerprints_first(
+    error: Transient, request_: Request
+) -> None:
+    """The other pass may have replaced the leaked key, and said again the role means the good one."""
+    detail = str(replies.to_be_repeated(replies.problem(error), request_).document["detail"])
+
+    assert "ask again with request_id incident-7" in detail
+    assert ("only while /api/status?deep=true tells its fingerprint" in detail) is (request_ is LEAK)

@@ -4,6 +4,7 @@ python -m tests.proof.orders.soak MINUTES
 """
 
 import os
+import sys
 import time
 from collections import Counter
 
@@ -41,4 +42,8 @@ def _tell(tally: Counter[str], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    soak(asked_minutes())
+    try:
+        soak(asked_minutes())
+    except KeyboardInterrupt:
+        # What was reached has been printed.
+        sys.exit(130)

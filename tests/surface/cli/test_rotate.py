@@ -226,6 +226,20 @@ def test_a_dry_run_says_which_idle_key_ends_and_what_that_breaks(
     assert 0 == before
 
 
+@pytest.mark.parametrize("asked", [("--compromised", "active"), ("--compromised", "idle"), ("--force",)])
+def test_a_dry_run_says_that_a_repair_is_only_the_first_step(
+    command: Command, simulator: ControlClient, asked: tuple[str, ...]
+) -> None:
+    """Which keys end after it cannot be told yet, and must not seem to be none."""
+    simulator.regenerate(STORAGE, "key1")
+
+    planned, ordinary = command("rotate", DUE, *asked, "--dry-run"), command("rotate", DUE, "--dry-run")
+
+    assert "republish: drift" in planned.out
+    assert "a repair comes first, and what was asked goes on after it" in planned.out
+    assert "a repair comes first" not in ordinary.out
+
+
 def test_what_is_due_is_told_of_without_the_key_that_ends(command: Command) -> None:
     """Its promise is over, and nobody has insisted."""
     assert "promised" not in command("rotate", DUE, "--dry-run").out
@@ -404,7 +418,7 @@ def test_why_a_secret_is_not_managed_is_told_after_one_look_at_it(
 
     assert (told.code, told.out) == (3, "")
     lines = told.err.splitlines()
-    assert f"error: cannot read {FRESH}: it is deleted but recoverable; recover it" == lines[0]
+    assert f"error: cannot read {FRESH}: it is deleted but recoverable; recover or purge it" == lines[0]
     assert f"{SMTP}: it has no rotation tags; `enroll` puts it under rotation" == lines[1]
     assert lines[2].startswith("kv-orders/nobody: no managed secret of that name")
     read = Counter(entry["path"] for entry in simulator.journal() if entry["path"].startswith("/secrets/"))
