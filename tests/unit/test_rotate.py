@@ -266,6 +266,24 @@ def test_s1_a_rotation_since_the_listing_may_have_left_somebody_on_the_other_slo
     assert [Action.ALIGN, Action.ROTATE] == [step.action for step in outcome.steps]
 
 
+def test_s1_a_rotation_in_the_second_of_the_listing_may_have_left_somebody_on_the_other_slot(world: World) -> None:
+    """A vault dates its versions by the second, so that only the tags tell that there is another one."""
+    for ref, versions in list(world.secrets.items()):
+        world.write(ref, versions[-1].value or Sensitive(""), versions[-1].tags, None)
+    listed = group(world)
+    joins(world)
+    began, world.given_up = world.now, set(world.keys.values())
+    asyncio.run(rotate(listed, Request(Trigger.OPERATOR, "F-1", force=True), world.tools()))
+    world.given_up |= set(world.keys.values())
+
+    outcome = asyncio.run(rotate(listed, Request(Trigger.OPERATOR, "F-2", force=True), world.tools()))
+
+    world.check_published()
+    assert began == world.now
+    assert [] == world.violations
+    assert [Action.ALIGN, Action.ROTATE] == [step.action for step in outcome.steps]
+
+
 def test_s1_who_joins_before_an_ordinary_rotation_keeps_a_key_that_works(due: World) -> None:
     """It publishes what the others do, which is not regenerated; so nothing is listed again for it."""
     listed = group(due)
@@ -677,6 +695,30 @@ def test_s1_a_staged_key_that_somebody_replaced_is_published_in_the_end_although
     assert [None, None] == [tags.read(versions[-1].tags).state.made_key for versions in due.secrets.values()]
 
 
+def test_s1_a_staged_key_waits_although_a_note_in_another_secret_is_of_long_ago(world: World) -> None:
+    """That secret was away when its slot was regenerated again, and what is listed is still the key that it notes."""
+    world.mode = ProbeMode.OFF
+    vaults = {name: NotesOnly(world, name) for name in ("kv-a", "kv-b")}
+    tools: Tools = replace(world.tools(), vaults=vaults)
+    world.unwritable = {KEY}
+    asyncio.run(rotate(group(world), FORCE, tools))
+    world.unwritable = set()
+    away = world.secrets.pop(STRING)
+    world.now += HOUR
+    world.lags = 9
+    asyncio.run(rotate(group(world), replace(FORCE, id="F-2"), tools))
+    world.secrets[STRING] = away
+    notes = [tags.read(world.tags_of(ref)).state.staged_at for ref in (STRING, KEY)]
+    world.now += MINUTE
+
+    waiting = asyncio.run(rotate(group(world), Request(), world.tools()))
+
+    world.check_published()
+    assert [world.now - HOUR - MINUTE, world.now - MINUTE] == notes
+    assert "staged" == (waiting.error and waiting.error.code)
+    assert [] == world.violations
+
+
 def test_a_secret_that_was_away_does_not_end_another_key_than_the_one_that_leaked(world: World) -> None:
     """S2: it is recovered with a dead key, and with the note of a leaked key that ended two rotations ago."""
     asyncio.run(rotate(group(world), Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE), world.tools()))
@@ -1016,6 +1058,25 @@ def test_a_staged_key_that_somebody_published_may_leak_like_any_other(world: Wor
         passes(world)
 
     assert set(world.keys.values()) & leaked == set()
+
+
+def test_an_emergency_is_noted_instead_of_a_key_that_a_person_has_published(world: World) -> None:
+    """It waited, and whoever gave it out with its slot has left the note of that; the leaked key is idle since."""
+    world.mode, world.slow = ProbeMode.REQUIRED, 7 * MINUTE
+    handed_over = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world, FORCE)
+    publish_by_hand(world, "key2")
+    mistag(world)
+    world.now += 8 * MINUTE
+    before = [tags.read(world.tags_of(ref)).state for ref in (KEY, STRING)]
+
+    outcome = passes(world, handed_over)
+
+    after = [tags.read(world.tags_of(ref)).state for ref in (KEY, STRING)]
+    assert ["key2"] * 2 == [state.staged_slot for state in before]
+    assert [(Action.RETAG, Reason.COMPROMISED)] == [(step.action, step.reason) for step in outcome.steps]
+    assert ["INC-7:active"] * 2 == [state.id for state in after]
+    assert [state.unstaged() for state in after] == after
 
 
 @pytest.mark.parametrize("between", [timedelta(0), DAY], ids=["after a rotation", "long after it"])
