@@ -26,6 +26,7 @@ from rotation.formats import rekey
 from rotation.model import (
     AccountId,
     Action,
+    Format,
     Group,
     ProbeMode,
     Reason,
@@ -557,9 +558,9 @@ def test_what_was_not_written_is_not_told_as_done(world: World) -> None:
     world.unwritable = set(world.secrets)
     made = asyncio.run(rotate(group(world), replace(OPERATOR, force=True), world.tools()))
 
-    assert untouched.error
+    assert isinstance(untouched.error, Unavailable)
     assert () == untouched.steps
-    assert made.error
+    assert isinstance(made.error, Unavailable)
     assert [(Action.ROTATE, (), None, None)] == [
         (step.action, step.secrets, step.previous_until, step.retire_at) for step in made.steps
     ]
@@ -1371,6 +1372,17 @@ def test_who_follows_is_told_what_the_first_was_and_has_as_long(world: World, gr
     ]
 
 
+def test_a_secret_that_was_not_reached_says_nothing_of_a_key_that_waits(world: World) -> None:
+    """Another one has it already: it does not wait any more."""
+    vaults: Any = {**world.tools().vaults, "kv-b": NotesOnly(world, "kv-b")}
+
+    outcome = asyncio.run(rotate(group(world), FORCE, replace(world.tools(), vaults=vaults)))
+
+    assert isinstance(outcome.error, Unavailable)
+    assert [(KEY,)] == [step.secrets for step in outcome.steps]
+    assert State() == noted(world)[1]
+
+
 def test_who_is_behind_follows_only_to_a_key_that_is_accepted(world: World) -> None:
     """The service has taken it back for a while."""
     half_done(world, FORCE)
@@ -1634,10 +1646,19 @@ class Patient:
     def __getattr__(self, name: str) -> object:
         return getattr(self.world.tools().providers.for_type(""), name)
 
-    async def probe(self, description: Description, key: Sensitive) -> Probe:
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:
+        """Insist on being told whose key it is, and which."""
+        assert (ACCOUNT, self.world.keys[slot]) == (account, before.reveal())
+        return await self.world.tools().providers.for_type("").regenerate(account, slot, before)
+
+    def render(self, description: Description, key: Sensitive, form: Format) -> Sensitive:
+        """Insist on being told whose value it is."""
+        assert ACCOUNT == description.account
+        return self.world.tools().providers.for_type("").render(description, key, form)
+
+    async def probe(self, description: Description, _: Sensitive) -> Probe:
         """Answer the next time, and the last answer ever after."""
         assert ACCOUNT == description.account
-        assert key.reveal() in self.world.keys.values()
         self.asked.append((self.world.now - self.began).total_seconds())
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -1765,7 +1786,7 @@ def test_a_value_is_changed_only_where_the_key_stands(world: World) -> None:
     texts = []
     for text in ("AccountName=stgorders;AccountKey={};Mine=1", "{}"):
         world.secrets[STRING][-1] = replace(world.secrets[STRING][-1], value=Sensitive(text.format("ended" * 8)))
-        only(world, Action.REPUBLISH)
+        asyncio.run(rotate(group(world), Request(), Patient(world, NO, YES).tools(ProbeMode.TRY, 1)))
         texts.append(world.secrets[STRING][-1].value)
 
     key = world.keys["key1"]
