@@ -16,6 +16,11 @@ ACCEPTED: dict[str, tuple[Change, ...]] = {
         Change("rotate._Pass.__init__", "self._listed_again = False", "self._listed_again = None"),
         Change("rotate._Pass.__init__", "self._acted = False", "self._acted = None"),
         Change("rotate._Pass._work", "caught_up = False", "caught_up = None"),
+        Change(
+            "act.Hands._publish_staged",
+            "await self._publish_new(members, slot, key, renewed=False)",
+            "await self._publish_new(members, slot, key, renewed=None)",
+        ),
     ),
     "which keys a role means does not depend on vaults that nobody saw; the verdict does, and is thrown away here": (
         Change(
@@ -30,5 +35,20 @@ ACCEPTED: dict[str, tuple[Change, ...]] = {
             "self._verdict: Verdict | None = None",
             'self._verdict: Verdict | None = ""',
         ),
+    ),
+    "a key that was refused once is not published untried, however often nobody could be reached before or after": (
+        Change(
+            "act.Hands._accepted",
+            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0",
+            "unreachable = unreachable + 1 if (answer is Probe.UNREACHABLE) or True else 0",
+        ),
+        Change(
+            "act.Hands._accepted",
+            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0",
+            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 1",
+        ),
+    ),
+    "every act has taken down its step before it promises anything": (
+        Change("act.Hands._promise", "if self._step is not None:", "if (self._step is not None) or True:"),
     ),
 }

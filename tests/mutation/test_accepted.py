@@ -43,4 +43,4 @@ def test_what_is_changed_and_what_has_to_notice_exists() -> None:
     paths = told["only_mutate"] + told["pytest_add_cli_args_test_selection"]
 
     assert [] == [path for path in paths if not (ROOT / path).exists()]
-    assert {"rotation/policy.py", "rotation/tags.py", "rotation/rotate.py"} <= set(paths)
+    assert {f"rotation/{name}.py" for name in ("policy", "tags", "rotate", "act")} <= set(paths)
