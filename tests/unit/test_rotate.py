@@ -794,6 +794,8 @@ def test_a_plan_says_which_promise_it_would_break(due: World) -> None:
     published = max(versions[-1].created for versions in due.secrets.values())
     assert (None, None) == (kept.broken_promise, left.broken_promise)
     assert published + due.limits.overlap + SKEW == broken.broken_promise
+    due.now = published + due.limits.overlap + SKEW
+    assert None is asyncio.run(plan(group(due), forced, due.tools())).broken_promise
 
 
 def test_a_plan_sees_more_than_the_listing(world: World) -> None:
