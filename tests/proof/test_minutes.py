@@ -17,10 +17,10 @@ def test_a_soak_that_would_try_nothing_is_refused(
         asked_minutes()
 
     assert 2 == refused.value.code
-    assert "usage: soak [-h] minutes" in capsys.readouterr().err
+    assert "usage: soak [-h] [--share SHARE] minutes" in capsys.readouterr().err
 
 
 def test_minutes_may_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """`make soak` divides them."""
-    monkeypatch.setattr(sys, "argv", ["soak", "0.5"])
+    monkeypatch.setattr(sys, "argv", ["soak", "1", "--share", "0.5"])
     assert 0.5 == asked_minutes()
