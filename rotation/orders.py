@@ -11,7 +11,7 @@ from rotation import tags
 from rotation.durations import parse_duration
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
-from rotation.quoting import looks_secret, quoted
+from rotation.quoting import may_hold_a_key, quoted
 
 MAX_REASON = 200
 
@@ -207,7 +207,7 @@ def _role(text: str) -> Role:
 
 
 def _reason(text: str) -> str:
-    if looks_secret(text):
+    if may_hold_a_key(text):
         raise ValueError("it looks as if it held a key or a token, and it is logged")
     if len(text) > MAX_REASON or not text.isprintable():
         raise ValueError(f"it must be one line of up to {MAX_REASON} characters")

@@ -10,6 +10,8 @@ _RUN = re.compile(
 )
 """As long as a part of a key in base64, however it is encoded for an URL or in JSON; or the beginning of a token."""
 
+_LONG = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
+
 _RESOURCE_ID = re.compile(
     r"(/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"(?:/resourceGroups/[\w.()-]{1,90})?(?:/providers/[\w.]+(?:/[\w-]{1,39})*)?)",
@@ -22,6 +24,11 @@ _WORD = re.compile(r"[^\s'\"()]+")
 
 _FEW = 4
 """Fewer capital or small letters than these are in a thousandth of a thousandth of all parts of keys."""
+
+
+def may_hold_a_key(text: str) -> bool:
+    """Whether a text is long enough in one piece to hold a key, by a rule that a schema can tell."""
+    return _LONG.search(text) is not None
 
 
 def looks_secret(text: str) -> bool:
