@@ -11,6 +11,7 @@ _RUN = re.compile(
 """As long as a part of a key in base64, however it is encoded for an URL or in JSON; or the beginning of a token."""
 
 _LONG = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
+"""The same without looking at its letters; docs/openapi.yaml says it of a reason."""
 
 _RESOURCE_ID = re.compile(
     r"(/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"

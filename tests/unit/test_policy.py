@@ -122,6 +122,15 @@ def ending(slot: Slot | None, trigger: Trigger = Trigger.EMERGENCY, at: datetime
     return rotated(10 * MINUTE, trigger, retire_at=at, retire_slot=slot)
 
 
+def noted_apart(at: datetime, by: str) -> Facts:
+    """Make the facts for a request said again: one secret has its end of a leaked key, another that of `by`."""
+    return pair(
+        publication(state=replace(ending(OLD), id="INC-42")),
+        publication(STRING, state=replace(ending(OLD, at=at), id=by)),
+        request=Request(Trigger.OPERATOR, id="INC-42"),
+    )
+
+
 TOO_LONG = {"owner": "x" * 257}
 MANY = {f"cost-centre-{number}": "4711" for number in range(12)}
 HUGE = Sensitive("x" * 24_801)
@@ -496,11 +505,7 @@ CASES: dict[str, Case] = {
         until=NOW + 14 * MINUTE,
     ),
     "a shorter grace that did not reach every secret is noted in the others when it is asked for again": Case(
-        pair(
-            publication(state=replace(ending(OLD), id="INC-42")),
-            publication(STRING, state=replace(ending(OLD, at=NOW + 3 * DAY), id="INC-41")),
-            request=Request(Trigger.OPERATOR, id="INC-42"),
-        ),
+        noted_apart(NOW + 3 * DAY, "INC-41"),
         Action.RETAG,
         Reason.ALREADY_DONE,
         OLD,
@@ -509,20 +514,12 @@ CASES: dict[str, Case] = {
         NOW + HOUR,
     ),
     "a longer grace that did not reach every secret is not": leave(
-        pair(
-            publication(state=replace(ending(OLD), id="INC-42")),
-            publication(STRING, state=replace(ending(OLD, at=NOW + MINUTE), id="INC-41")),
-            request=Request(Trigger.OPERATOR, id="INC-42"),
-        ),
+        noted_apart(NOW + MINUTE, "INC-41"),
         Reason.ALREADY_DONE,
         until=NOW + HOUR,
     ),
     "who was aligned later keeps the end of its own": leave(
-        pair(
-            publication(state=replace(ending(OLD), id="INC-42")),
-            publication(STRING, state=replace(ending(OLD, at=NOW + 2 * HOUR), id="INC-42")),
-            request=Request(Trigger.OPERATOR, id="INC-42"),
-        ),
+        noted_apart(NOW + 2 * HOUR, "INC-42"),
         Reason.ALREADY_DONE,
         until=NOW + 2 * HOUR,
     ),

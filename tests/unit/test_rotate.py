@@ -1200,6 +1200,11 @@ BEFORE = State(rotated_at=NOW, id="F-0", trigger=Trigger.OPERATOR, made_key=DEAD
 """What some pass has noted, which is kept where nothing speaks against it."""
 
 
+def ending(slot: Slot | None, key: str | None = None) -> State:
+    """The same with the end of a slot's key, which is to come."""
+    return replace(BEFORE, retire_slot=slot, retire_at=NOW + 9 * DAY, retire_key=key)
+
+
 @pytest.mark.parametrize(
     ("holds", "before", "after"),
     [
@@ -1218,26 +1223,26 @@ BEFORE = State(rotated_at=NOW, id="F-0", trigger=Trigger.OPERATOR, made_key=DEAD
         ),
         pytest.param(
             "key2",
-            replace(BEFORE, retire_slot="key2", retire_at=NOW + 9 * DAY),
+            ending("key2"),
             replace(BEFORE, id=None),
             id="it was to be retired",
         ),
         pytest.param("key2", replace(BEFORE, retire_slot="key2"), BEFORE, id="it was retired"),
         pytest.param(
             "key2",
-            replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY),
-            replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY),
+            ending("key1"),
+            ending("key1"),
             id="the other one is to be retired",
         ),
         pytest.param(
             "key2",
-            replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY, retire_key=DEAD),
+            ending("key1", DEAD),
             replace(BEFORE, retire_slot="key1", retire_key="the idle key"),
             id="the other one has ended",
         ),
         pytest.param(
             "key2",
-            replace(BEFORE, retire_at=NOW + 9 * DAY, retire_key=DEAD),
+            ending(None, DEAD),
             replace(BEFORE, retire_slot="key1", retire_key="the idle key"),
             id="the idle one has ended",
         ),
@@ -1260,7 +1265,7 @@ def test_a_correction_keeps_what_still_holds(world: World, holds: Slot, before: 
 
 def test_a_correction_in_a_split_says_nothing_of_the_key_that_is_published(world: World) -> None:
     """The key whose end was noted was in the slot that the other secret publishes by now."""
-    note(world, KEY, replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY, retire_key=DEAD))
+    note(world, KEY, ending("key1", DEAD))
     current = world.secrets[KEY][-1]
     world.secrets[KEY][-1] = replace(current, value=Sensitive(world.keys["key2"]))
     other = world.secrets[STRING][-1]
@@ -1278,13 +1283,13 @@ def test_a_correction_in_a_split_says_nothing_of_the_key_that_is_published(world
         pytest.param("key2", BEFORE, State(), id="of another slot"),
         pytest.param(
             "key1",
-            replace(BEFORE, retire_slot="key2", retire_at=NOW + 9 * DAY),
-            replace(BEFORE, retire_slot="key2", retire_at=NOW + 9 * DAY),
+            ending("key2"),
+            ending("key2"),
             id="of an end to come",
         ),
         pytest.param(
             "key1",
-            replace(BEFORE, retire_slot="key2", retire_at=NOW + 9 * DAY, retire_key=DEAD),
+            ending("key2", DEAD),
             BEFORE,
             id="of an end",
         ),
@@ -1315,7 +1320,7 @@ def test_a_secret_that_is_published_again_tells_of_the_key_that_waits(world: Wor
     waits = State(id=id_, made_key=fingerprints(world)[1], staged_slot="key2", staged_at=since, staged_grace=HOUR)
     note(world, KEY, waits)
     spent(world, STRING)
-    note(world, STRING, replace(BEFORE, retire_slot="key2", retire_at=NOW + 9 * DAY))
+    note(world, STRING, ending("key2"))
 
     only(world, Action.REPUBLISH)
 
