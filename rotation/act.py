@@ -305,15 +305,15 @@ class Hands:
         if limits.probe is ProbeMode.OFF:
             return True
         deadline = clock.now() + limits.probe_timeout
-        wait, unreachable = 0.5, 0
+        wait, attempts = 0.5, 0
         while True:
             answer = await self._provider.probe(self._seen.description, key)
             if answer is Probe.ACCEPTED:
                 return True
+            attempts += 1
             # What was refused a moment ago is published only once it is accepted.
             certainly = certainly or answer is Probe.REFUSED
-            unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0
-            if unreachable >= ATTEMPTS and limits.probe is ProbeMode.TRY and not certainly:
+            if attempts >= ATTEMPTS and limits.probe is ProbeMode.TRY and not certainly:
                 self._notes.append("the data plane could not be reached, so the key was published without trying it")
                 return True
             if clock.now() >= deadline:

@@ -12,6 +12,7 @@ from rotation.cloud.clouds import CLOUDS, Cloud
 from rotation.durations import format_duration, parse_duration
 from rotation.errors import BadInput, BadSettings
 from rotation.model import Limits, ProbeMode, Sensitive
+from rotation.quoting import HIDDEN, looks_secret
 
 T = TypeVar("T")
 
@@ -189,7 +190,11 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
     known = {*names, *OF_DEPLOYMENT}
     strange = sorted(name for name in environment if name.upper().startswith("ROTATION_") and name not in known)
     meant = {name: get_close_matches(name.upper(), names, 1, 0)[0] for name in strange}
-    return [f"{name}: no such setting; did you mean {meant[name]}?" for name in strange]
+    return [f"{_named(name)}: no such setting; did you mean {meant[name]}?" for name in strange]
+
+
+def _named(name: str) -> str:
+    return HIDDEN if looks_secret(name) else name
 
 
 def _quoted(text: str) -> str:

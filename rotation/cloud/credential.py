@@ -38,7 +38,7 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
         exclude_powershell_credential=True,
         exclude_developer_cli_credential=True,
     )
-    ways = tuple(_Way(way) for way in credential.credentials)
+    ways = tuple(map(_remembering, credential.credentials))
     credential.credentials = ways  # type: ignore[assignment]  # of the protocol only what the chain calls
     return SharedTokens(credential, ways)
 
@@ -63,6 +63,12 @@ class _Way:
     async def close(self) -> None:
         """Close the credential behind."""
         await self._credential.close()
+
+
+def _remembering(credential: object) -> _Way:
+    """The same way to sign in, under its own name: the chain tells the names of those that it has tried."""
+    kind: type[_Way] = type(type(credential).__name__, (_Way,), {})
+    return kind(credential)
 
 
 class SharedTokens:

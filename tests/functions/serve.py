@@ -6,6 +6,7 @@ It is the Functions host as far as a person needs it: HTTP routes, timers, the q
 Function keys are not asked for.
 """
 
+import argparse
 import asyncio
 import json
 import logging
@@ -188,8 +189,18 @@ def _event(azure: ControlClient) -> dict[str, Any]:
     return event_grid(row["vault"], row["secret"], current_version(row["vault"], row["secret"]))
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) in range(1, 65536)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; it is a number up to 65535")
+    return int(text)
+
+
 def main() -> None:
     """Serve; starts a simulator first when there is none."""
+    story = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m tests.functions.serve", description=story)
+    parser.add_argument("port", nargs="?", type=_port, default=PORT, help=f"where to listen; {PORT} by default")
+    port: int = parser.parse_args().port
     if OLD_PYTHON:
         sys.exit(f"serve: {OLD}")
     if not emulator.installed():
@@ -205,9 +216,9 @@ def main() -> None:
         os.environ.update({**sample, **os.environ, "AzureWebJobsStorage": storage})
         azure = ControlClient(os.environ["SIMULATOR_URL"])
         try:
-            asyncio.run(serve(storage, azure, int(sys.argv[1]) if sys.argv[1:] else PORT))
+            asyncio.run(serve(storage, azure, port))
         except* (OSError, ValueError) as failed:
-            # A port that is taken or none, or a schedule that is none.
+            # A port that is taken, or a schedule that is none.
             sys.exit(f"serve: {failed.exceptions[0]}")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests import emulator
+from tests.functions import serve
 from tests.functions.harness import OLD, OLD_PYTHON
 
 pytestmark = [
@@ -131,6 +132,17 @@ def test_timers_fire_by_themselves() -> None:
     """A sweep every two seconds finds what is due, and the queue is worked on."""
     with serving(ROTATION_SCHEDULE="*/2 * * * * *") as served:
         served.becomes("stcontosoorders", "key2")
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536"])
+def test_what_is_no_port_is_told(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is started."""
+    monkeypatch.setattr(sys, "argv", ["serve", port])
+    with pytest.raises(SystemExit):
+        serve.main()
+    assert f"{port!r} is not a port" in capsys.readouterr().err
 
 
 def _parsed(answer: tuple[int, str]) -> tuple[int, Any]:

@@ -36,18 +36,6 @@ ACCEPTED: dict[str, tuple[Change, ...]] = {
             'self._verdict: Verdict | None = ""',
         ),
     ),
-    "a key that was refused once is not published untried, however often nobody could be reached before or after": (
-        Change(
-            "act.Hands._accepted",
-            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0",
-            "unreachable = unreachable + 1 if (answer is Probe.UNREACHABLE) or True else 0",
-        ),
-        Change(
-            "act.Hands._accepted",
-            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 0",
-            "unreachable = unreachable + 1 if answer is Probe.UNREACHABLE else 1",
-        ),
-    ),
     "every act has taken down its step before it promises anything": (
         Change("act.Hands._promise", "if self._step is not None:", "if (self._step is not None) or True:"),
     ),

@@ -1,5 +1,7 @@
 """What the environment says, and what is said where it says nothing or nonsense."""
 
+import base64
+import os
 from datetime import timedelta
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.errors import BadSettings
 from rotation.model import Limits, ProbeMode
+from rotation.quoting import HIDDEN
 from rotation.settings import OF_DEPLOYMENT, SETTINGS, Settings
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/orders"
@@ -169,6 +172,12 @@ def test_a_setting_that_is_misspelt_is_a_complaint() -> None:
     """Its default would be used without a word."""
     assert ["ROTATION_OVERLAPS: no such setting; did you mean ROTATION_OVERLAP?"] == complaints(ROTATION_OVERLAPS="P9D")
     assert 1 == len(complaints(ROTATION_XYZ="1"))
+
+
+def test_a_name_that_looks_like_a_key_is_not_repeated() -> None:
+    """S6: who exports what was copied makes a name of it."""
+    name = f"ROTATION_{base64.b64encode(os.urandom(64)).decode()}"
+    assert [f"{HIDDEN}: no such setting"] == [told.partition(";")[0] for told in complaints(**{name: ""})]
 
 
 def test_the_variables_of_a_deployment_are_no_mistake() -> None:
