@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PURE = "--confcutdir=tests/properties"
 """Starts no simulator, which these tests do not talk to."""
 RULES = f"{PURE} tests/unit/test_policy.py"
-ENGINE = f"{PURE} tests/unit/test_rotate.py"
+ENGINE = f"{PURE} tests/unit/test_rotate.py tests/unit/test_act.py"
 TAGS = f"{PURE} tests/unit/test_tags.py"
 MODEL = f"{PURE} tests/unit/test_model.py"
 MESSAGES = f"{PURE} tests/unit/test_messages.py"
