@@ -47,16 +47,15 @@ ANSWERS: dict[str, tuple[int, Prepared, dict[str, Any]]] = {
     "locked": (409, lambda azure: azure.change_account(STORAGE, locked=True), {}),
     "incomprehensible": (500, lambda azure: azure.fault(path="listKeys", status=200, body="["), {}),
     "denied": (502, lambda azure: azure.deny("Microsoft.Storage/storageAccounts/listkeys/action"), {}),
-    "throttled": (503, lambda azure: azure.fault(path="listKeys", status=429, retry_after=60), {}),
-    "an emergency to be repeated": (
-        503,
-        lambda azure: azure.fault(path="listKeys", status=429, retry_after=60),
-        {"body": {"compromised": "active"}},
-    ),
     "gone": (409, lambda azure: azure.fault(path=f"{STORAGE}/listKeys$", status=404), {}),
     "unseen": (409, lambda azure: azure.firewall("kv-billing", closed=True), {}),
-    "unseen for now": (503, lambda azure: azure.fault(host="kv-billing", status=429, retry_after=60), {}),
 }
+LATER: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "throttled": ({"path": "listKeys"}, {}),
+    "an emergency to be repeated": ({"host": "kv-orders"}, {"body": {"compromised": "active"}}),
+    "unseen for now": ({"host": "kv-billing"}, {}),
+}
+"""What is refused for a quota, to which orders."""
 QUESTIONS: dict[str, tuple[int, Prepared, dict[str, str]]] = {
     "everything": (200, lambda _: None, {}),
     "deeply": (200, lambda _: None, {"deep": "true"}),
@@ -73,10 +72,20 @@ QUESTIONS: dict[str, tuple[int, Prepared, dict[str, str]]] = {
 def test_an_answer_of_a_rotation_is_as_described(
     simulator: ControlClient, served: Served, status: int, prepare: Prepared, told: dict[str, Any]
 ) -> None:
-    """Good ones, bad ones, and those that say to come again."""
+    """Good ones and bad ones."""
     prepare(simulator)
 
     assert status == asked(served, "rotate_now", **told)
+
+
+@pytest.mark.parametrize(("fault", "told"), LATER.values(), ids=LATER)
+def test_an_answer_that_says_to_come_again_is_as_described(
+    simulator: ControlClient, served_alone: Served, fault: dict[str, str], told: dict[str, Any]
+) -> None:
+    """By an app of its own, since one that was refused for a quota waits before it asks for anything again."""
+    simulator.fault(**fault, status=429, retry_after=60)
+
+    assert 503 == asked(served_alone, "rotate_now", **told)
 
 
 @pytest.mark.parametrize(("status", "prepare", "query"), QUESTIONS.values(), ids=QUESTIONS)
@@ -144,7 +153,7 @@ def test_a_body_that_is_too_long_is_refused_as_described(simulator: ControlClien
 
 def test_no_status_is_left_out() -> None:
     """What is described and not tried could be anything."""
-    tried = {str(status) for status, *_ in ANSWERS.values()} | {"202", "423"}
+    tried = {str(status) for status, *_ in ANSWERS.values()} | {"202", "423", "503"}
 
     assert tried | PLATFORM == OPERATIONS["rotate_now"].definition.raw["responses"].keys()
 
