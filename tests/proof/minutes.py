@@ -1,6 +1,33 @@
-"""For how long a soak goes on, from its command line."""
+"""For how long a soak goes on: as its command line says, or until somebody ends it."""
 
 import argparse
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+INTERRUPTED = 130
+
+
+def run(soak: Callable[[float], int]) -> None:
+    """Run a soak, and exit with its code; Ctrl-C and SIGTERM end it, and its simulator with it."""
+    minutes, interrupts = asked_minutes(), list[int]()
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    # A shell lets its jobs in the background ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        code = soak(minutes)
+    except BaseException:
+        # Who is interrupted in the middle of anything may make another exception of it. What was reached is told.
+        if not interrupts:
+            raise
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def asked_minutes() -> float:

@@ -12,7 +12,7 @@ from random import SystemRandom
 
 from simulator.running import simulator
 from tests import emulator
-from tests.proof.minutes import asked_minutes
+from tests.proof.minutes import run
 
 
 def soak(minutes: float) -> int:
@@ -25,14 +25,15 @@ def soak(minutes: float) -> int:
 
         logging.getLogger("rotation").setLevel(logging.CRITICAL)
         weather = Weather(running.control, storage, seed)
-        tally = asyncio.run(weather.last(lambda _: time.monotonic() < ends))
-    for failure in tally.failures:
-        print(failure)  # noqa: T201  what it is for
-    print(f"{tally}, seed {seed}")  # noqa: T201  what it is for
-    return 1 if tally.failures else 0
+        try:
+            print(f"bad weather under applications for {minutes:g} minutes; Ctrl-C ends it", flush=True)  # noqa: T201  same
+            asyncio.run(weather.last(lambda _: time.monotonic() < ends))
+        finally:
+            print(*weather.tally.failures, f"{weather.tally}, seed {seed}", sep="\n")  # noqa: T201  what it is for
+    return 1 if weather.tally.failures else 0
 
 
 if __name__ == "__main__":
     if not emulator.installed():
         sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
-    sys.exit(soak(asked_minutes()))
+    run(soak)

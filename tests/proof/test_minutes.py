@@ -1,10 +1,16 @@
-"""A soak says so when it is asked to try nothing."""
+"""A soak says so when it is asked to try nothing, and says what it has reached when somebody ends it."""
 
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.proof.minutes import asked_minutes
+from tests.proof.minutes import INTERRUPTED, asked_minutes
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("arguments", [[], ["0"], ["-1"], ["nan"], ["inf"], ["an hour"], ["1", "2"]], ids=" ".join)
@@ -24,3 +30,29 @@ def test_minutes_may_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """`make soak` divides them."""
     monkeypatch.setattr(sys, "argv", ["soak", "1", "--share", "0.5"])
     assert 0.5 == asked_minutes()
+
+
+@pytest.mark.parametrize("module", ["tests.proof.orders.soak", "tests.proof.soak"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_soak_that_is_ended_tells_what_it_has_reached_and_leaves_nothing_running(
+    module: str, how: signal.Signals, azurite: str
+) -> None:
+    """Its simulator, and its emulator where it has one, end with it."""
+    assert azurite
+    with subprocess.Popen(  # noqa: S603  # our own program
+        [sys.executable, "-m", module, "5"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "SIMULATOR_URL"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "for 5 minutes" in process.stdout.readline()
+        process.send_signal(how)
+        told, _ = process.communicate(timeout=60)
+
+    assert INTERRUPTED == process.returncode
+    assert "steps" in told
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

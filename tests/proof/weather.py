@@ -103,15 +103,14 @@ class Weather:
 
     async def last(self, going_on: Callable[[Tally], bool]) -> Tally:
         """Let days pass, and applications use the accounts all the while."""
+        apps: list[Application] = []
         try:
             async with applications(VAULT, SECRETS, KEEPS, self._calendar) as apps:
                 while going_on(self.tally):
                     await self._step(apps)
                     self.tally.steps += 1
-            self.tally.requests = sum(app.requests for app in apps)
-            self.tally.readings = sum(app.readings for app in apps)
-            self.tally.failures = [failure for app in apps for failure in app.failures]
         finally:
+            self._count_requests(apps)
             await self._triggers.close()
         return self.tally
 
@@ -172,6 +171,11 @@ class Weather:
 
     def _published(self) -> dict[str, str]:
         return {row["secret"]: row["slot"] for row in self._azure.verdict()}
+
+    def _count_requests(self, apps: list[Application]) -> None:
+        self.tally.requests = sum(app.requests for app in apps)
+        self.tally.readings = sum(app.readings for app in apps)
+        self.tally.failures = [failure for app in apps for failure in app.failures]
 
     def _count_rotations(self) -> None:
         """A key lives longer than a step, so none is missed."""

@@ -4,18 +4,17 @@ python -m tests.proof.orders.soak MINUTES
 """
 
 import os
-import sys
 import time
 from collections import Counter
 
 from simulator.running import simulator
-from tests.proof.minutes import asked_minutes
+from tests.proof.minutes import run
 
 EXAMPLES = 10
 """How many stories are told between two looks at the clock."""
 
 
-def soak(minutes: float) -> None:
+def soak(minutes: float) -> int:
     """Tell stories; the first that ends badly ends it all, and is raised with its steps."""
     with simulator() as running:
         os.environ.update(running.env)
@@ -26,13 +25,15 @@ def soak(minutes: float) -> None:
         stage = Stage(running.control)
         started = time.monotonic()
         try:
+            print(f"ever new orders of events for {minutes:g} minutes; Ctrl-C ends it", flush=True)  # noqa: T201  # the same
             while time.monotonic() < started + 60 * minutes:
                 # What an earlier run found is no part of this one, whose seeds are fresh.
                 tell(stage, EXAMPLES, derandomize=False, database=None)
         finally:
-            stage.close()
             _tell(stage.tally, time.monotonic() - started)
             print("never:", ", ".join(sorted(never(stage.tally))) or "nothing that can happen")  # noqa: T201  # what it is for
+            stage.close()
+    return 0
 
 
 def _tell(tally: Counter[str], seconds: float) -> None:
@@ -42,8 +43,4 @@ def _tell(tally: Counter[str], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        soak(asked_minutes())
-    except KeyboardInterrupt:
-        # What was reached has been printed.
-        sys.exit(130)
+    run(soak)
