@@ -4,6 +4,10 @@ import re
 
 HIDDEN = "<what looks like a key>"
 
+_LENGTH = 40
+"""Characters in one piece that are part of a key; the shortest keys of the services have 44."""
+_SEPARATOR = re.compile(r"[/_-]")
+
 _RUN = re.compile(
     r"(?:[A-Za-z0-9+/_-]|\\/|\\u002[BFbf]|%(?:25)*2[BFbf]){40,}(?P<end>(?:=|\\u003[Dd]|%(?:25)*3[Dd])*)"
     r"|(?P<token>eyJ[A-Za-z0-9_-]{8,})"
@@ -22,6 +26,9 @@ _RESOURCE_ID = re.compile(
 
 _WORD = re.compile(r"[^\s'\"()]+")
 """Whatever others quote: in quotes, in brackets, or as it is."""
+
+_PIECE = re.compile(r"(?<=')[^']*(?=')|(?<=\()[^()]*(?=\))|(?<=option: )[^'\"()]*")
+"""Where others quote what may have spaces."""
 
 _FEW = 4
 """Fewer capital or small letters than these are in a thousandth of a thousandth of all parts of keys."""
@@ -46,18 +53,24 @@ def without_keys(text: str, mask: str) -> str:
 
 def without_secret_words(complaint: str) -> str:
     """A complaint that somebody else has put together, without the words that look as if they held a key."""
-    return _WORD.sub(lambda word: HIDDEN if looks_secret(word[0]) else word[0], complaint)
+    pieces = _PIECE.sub(lambda piece: HIDDEN if looks_pasted(piece[0]) else piece[0], complaint)
+    return _WORD.sub(lambda word: HIDDEN if looks_secret(word[0]) else word[0], pieces)
+
+
+def looks_pasted(text: str) -> bool:
+    """Whether what somebody has typed looks as if it held a key, also one whose + an URL has turned into spaces."""
+    return looks_secret(text) or looks_secret(text.replace(" ", "+"))
 
 
 def quoted(text: str, most: int | None = None) -> str:
     """Up to `most` characters of a text in quotes, or words in its place where it looks as if it held a key."""
-    return HIDDEN if looks_secret(text) else repr(text[:most])
+    return HIDDEN if looks_pasted(text) else repr(text[:most])
 
 
 def _is_random(run: re.Match[str]) -> bool:
     """Whether it has the letters of a key; names of many words have no digits, or hardly any capitals."""
     text = run[0]
-    if run["token"] or run["end"] or text.isalnum():
+    if run["token"] or run["end"] or any(part.isalnum() for part in _SEPARATOR.split(text) if len(part) >= _LENGTH):
         return True
     capitals, small = (sum(map(kind, text)) for kind in (str.isupper, str.islower))
     return min(capitals, small) >= _FEW and (any(map(str.isdigit, text)) or capitals * 4 >= len(text))

@@ -12,7 +12,7 @@ from rotation.cloud.clouds import CLOUDS, Cloud
 from rotation.durations import format_duration, parse_duration
 from rotation.errors import BadInput, BadSettings
 from rotation.model import Limits, ProbeMode, Sensitive
-from rotation.quoting import HIDDEN, looks_secret
+from rotation.quoting import HIDDEN, looks_pasted
 
 T = TypeVar("T")
 
@@ -194,7 +194,7 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
 
 
 def _named(name: str) -> str:
-    return HIDDEN if looks_secret(name) else name
+    return HIDDEN if looks_pasted(name) else name
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,8 @@ from tests.surface.leaks import leaked
 
 REF = SecretRef("kv-one", "secret-0")
 KEY = "kEy0+/" * 14 + "kE=="
+SPACED = KEY.replace("+", " ")
+"""What becomes of it in the query of an URL, where nobody has encoded it."""
 TOKEN = urlsafe_b64encode(b'{"typ": "JWT"}').decode() + ".e30.x"
 """The beginning that every token has; each part of it is short."""
 
@@ -101,46 +103,55 @@ def test_what_stands_in_the_query_is_a_complaint(astray: str) -> None:
         read_order("kv-one", "secret-0", {astray: "true", "code": "x", "clientId": "default"}, b"")
 
 
+@pytest.mark.parametrize("key", [KEY, SPACED], ids=["as it is", "as an URL changes it"])
 @pytest.mark.parametrize(
     ("vault", "secret", "query", "body"),
     [
-        ("kv-one", KEY, {}, {}),
-        (KEY, "secret-0", {}, {}),
-        ("kv-one", "secret-0", {KEY: ""}, {}),
-        ("kv-one", "secret-0", {f"key={KEY}": ""}, {}),
-        ("kv-one", "secret-0", {}, {KEY: 1}),
-        ("kv-one", "secret-0", {}, {f"AccountKey={KEY}": 1}),
-        ("kv-one", "secret-0", {}, {"compromised": KEY}),
-        ("kv-one", "secret-0", {}, {"compromised": "active", "grace": KEY}),
-        ("kv-one", "secret-0", {}, {"reason": KEY}),
-        ("kv-one", "secret-0", {}, {"request_id": KEY}),
+        ("kv-one", "{}", {}, {}),
+        ("{}", "secret-0", {}, {}),
+        ("kv-one", "secret-0", {"{}": ""}, {}),
+        ("kv-one", "secret-0", {"key={}": ""}, {}),
+        ("kv-one", "secret-0", {}, {"{}": 1}),
+        ("kv-one", "secret-0", {}, {"AccountKey={}": 1}),
+        ("kv-one", "secret-0", {}, {"compromised": "{}"}),
+        ("kv-one", "secret-0", {}, {"compromised": "active", "grace": "{}"}),
+        ("kv-one", "secret-0", {}, {"request_id": "{}"}),
     ],
 )
 def test_a_key_that_was_pasted_is_not_said_again(
-    vault: str, secret: str, query: dict[str, str], body: dict[str, object]
+    vault: str, secret: str, query: dict[str, str], body: dict[str, object], key: str
 ) -> None:
     """S6: the complaint tells its place."""
+    pasted = {name.format(key): value for name, value in query.items()}
+    content = json.dumps(body).replace("{}", key).encode()
     with pytest.raises(BadInput) as caught:
-        read_order(vault, secret, query, json.dumps(body).encode())
+        read_order(vault.format(key), secret.format(key), pasted, content)
 
-    assert [] == leaked(str(caught.value), [KEY])
+    assert not told_again(key, caught.value)
 
 
-def test_a_key_that_was_pasted_twice_is_not_said_again() -> None:
+@pytest.mark.parametrize("key", [KEY, SPACED], ids=["as it is", "as an URL changes it"])
+def test_a_key_that_was_pasted_twice_is_not_said_again(key: str) -> None:
     """S6: as the name of a member, which stands there as often."""
     with pytest.raises(BadInput, match="stands there twice") as caught:
-        read_order("kv-one", "secret-0", {}, f'{{"{KEY}": 1, "{KEY}": 2}}'.encode())
+        read_order("kv-one", "secret-0", {}, f'{{"{key}": 1, "{key}": 2}}'.encode())
 
-    assert [] == leaked(str(caught.value), [KEY])
+    assert not told_again(key, caught.value)
 
 
-@pytest.mark.parametrize("member", ["vault", "secret", "deep", KEY])
-def test_a_key_in_a_question_is_not_said_again(member: str) -> None:
+@pytest.mark.parametrize("key", [KEY, SPACED], ids=["as it is", "as an URL changes it"])
+@pytest.mark.parametrize("member", ["vault", "secret", "deep", "{}"])
+def test_a_key_in_a_question_is_not_said_again(member: str, key: str) -> None:
     """S6: the complaint tells its place."""
     with pytest.raises(BadInput) as caught:
-        read_question({member: KEY})
+        read_question({member.format(key): key})
 
-    assert [] == leaked(str(caught.value), [KEY])
+    assert not told_again(key, caught.value)
+
+
+def told_again(key: str, complaint: BadInput) -> bool:
+    """Whether a complaint holds a part of a key, by which everybody else knows it too."""
+    return key[:16] in str(complaint) or key[-16:] in str(complaint) or bool(leaked(str(complaint), [key]))
 
 
 def test_not_every_complaint_about_a_flood_is_told() -> None:

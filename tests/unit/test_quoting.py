@@ -1,5 +1,8 @@
 """What complaints repeat of what they are about, and what they do not."""
 
+import base64
+import os
+
 import pytest
 
 from rotation.quoting import HIDDEN, looks_secret, quoted, without_keys, without_secret_words
@@ -24,6 +27,18 @@ def test_what_looks_like_a_key_is_not(text: str) -> None:
     assert HIDDEN == quoted(text)
     assert [] == leaked(told, [KEY])
     assert f"'{HIDDEN}' is neither ({HIDDEN}) nor {HIDDEN}" == told
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_what_an_url_has_made_of_a_key_is_one(size: int) -> None:
+    """A + that is not encoded arrives as a space, wherever in a key it stands; and some write bytes as digits."""
+    for _ in range(1_000):
+        raw = os.urandom(size)
+        for key in (base64.b64encode(raw).decode().replace("+", " "), f"kv-orders/{raw.hex()}{raw.hex()}"):
+            told = without_secret_words(f"'{key}' is none of 'active', 'idle'; extra ({key}); No such option: --{key}")
+
+            assert HIDDEN == quoted(key)
+            assert f"'{HIDDEN}' is none of 'active', 'idle'; extra ({HIDDEN}); No such option: {HIDDEN}" == told
 
 
 def test_a_long_text_is_cut_only_once_it_is_known_to_hold_no_key() -> None:
