@@ -15,7 +15,7 @@ from datetime import datetime
 
 from rotation import policy
 from rotation.act import Hands
-from rotation.errors import RotationError, Unexpected
+from rotation.errors import NotYetTrue, RotationError, Unexpected
 from rotation.model import AccountId, Action, Group, KnownKey, Reason, Request, Verdict
 from rotation.observe import Observation, Observer, glance
 from rotation.ports import Lease, Tools
@@ -153,6 +153,7 @@ class _Pass:
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
                 self._tell_end(verdict)
+                self._insist_on_end(verdict)
                 return
             if verdict.action in policy.REGENERATING and self._outdated(seen):
                 await self._list_again(observer, members)
@@ -178,6 +179,12 @@ class _Pass:
         """By the vault's clock a grace may end later than the worker thought that published the new key."""
         if verdict.reason is Reason.RETIRING and self._steps:
             self._steps[-1] = replace(self._steps[-1], previous_until=verdict.until, retire_at=verdict.until)
+
+    def _insist_on_end(self, verdict: Verdict) -> None:
+        """Raise NotYetTrue where a leaked key was to end by now: it works until its successor is listed."""
+        due = any(step.retire_at and step.retire_at <= self._now() for step in self._steps)
+        if due and verdict.reason is Reason.KEYS_BEHIND:
+            raise NotYetTrue(f"{self._group.account.name}: {verdict.because}; the leaked key works until then")
 
     def _outdated(self, seen: Observation) -> bool:
         """Whether another slot may have been published when the vaults were listed.

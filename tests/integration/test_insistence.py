@@ -140,6 +140,22 @@ async def test_who_is_sent_away_in_an_emergency_is_told_how_to_see_that_it_is_ov
     assert [True, False] == [leaked in str(answer.document) for answer in (before, after)]
 
 
+async def test_an_emergency_is_not_done_while_the_leaked_key_works_on(simulator: ControlClient) -> None:
+    """It is to end at once, and its successor is not listed yet: the queue sees to it that it ends."""
+    leaked = keys(simulator)["key1"]
+    simulator.behave(list_delay=1)
+    async with app() as triggers:
+        reply = await ask(triggers, **EMERGENCY, grace="PT0S")
+        before = keys(simulator)
+        await asyncio.sleep(1)
+        await triggers.rotate_account((reply.message or "").encode())
+
+    assert (202, True) == (reply.status, leaked in before.values())
+    assert f"the leaked key {leaked} works for as long as" in str(reply.document["next"])
+    assert leaked not in keys(simulator).values()
+    assert [("key2", True)] == published(simulator)
+
+
 @pytest.mark.parametrize("order", [{"request_id": "change-17"}, FORCED], ids=["usual", "forced"])
 async def test_who_is_sent_away_is_told_how_to_learn_that_it_is_done(
     simulator: ControlClient, order: dict[str, Any]

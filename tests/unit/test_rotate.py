@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotation import tags
-from rotation.errors import Busy, Forbidden, LeaseLost, Unavailable, Unexpected
+from rotation.errors import Busy, Forbidden, LeaseLost, NotYetTrue, Unavailable, Unexpected
 from rotation.model import (
     AccountId,
     Action,
@@ -288,6 +288,38 @@ def test_a_listing_that_lags_does_not_have_a_suspect_regenerated_again(world: Wo
     outcome = asyncio.run(rotate(group(world), emergency, world.tools()))
 
     assert [Action.RETIRE] == [step.action for step in outcome.steps]
+
+
+@pytest.mark.parametrize("role", [Role.ACTIVE, Role.BOTH])
+def test_a_leaked_key_that_works_on_is_not_told_as_ended(world: World, role: Role) -> None:
+    """It was to end at once, and waits until its successor is listed: somebody has to look again."""
+    leaked, world.lags = world.keys["key1"], 2
+    world.given_up = {leaked}
+    order = replace(LEAK, compromised=role, grace=timedelta(0))
+
+    outcome = passes(world, order)
+    still_there = leaked in world.keys.values()
+    world.now += 6 * MINUTE
+    repeated = passes(world, order)
+
+    assert isinstance(outcome.error, NotYetTrue)
+    assert (
+        "stgorders: kv-a/key, kv-b/string: the service accepts the published key but does not list it yet; the next "
+        "pass looks again; the leaked key works until then"
+    ) == str(outcome.error)
+    assert ([Action.ROTATE], True) == ([step.action for step in outcome.steps], still_there)
+    assert ([Action.RETIRE], None) == ([step.action for step in repeated.steps], repeated.error)
+    assert leaked not in world.keys.values()
+    assert [] == world.violations
+
+
+def test_a_leaked_key_that_has_its_grace_is_told_as_replaced(world: World) -> None:
+    """Its end is to come whatever is listed now."""
+    world.lags = 2
+
+    outcome = passes(world, replace(LEAK, grace=HOUR))
+
+    assert (None, Reason.KEYS_BEHIND) == (outcome.error, outcome.verdict and outcome.verdict.reason)
 
 
 @pytest.mark.parametrize("calls", range(1, 14))
