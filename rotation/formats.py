@@ -2,14 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from rotation.model import Format, Sensitive
 
-_KEY_FIELD = re.compile(r"(?:^|;)\s*(?:AccountKey|AccessKey)\s*=\s*([^;\s]*)(?=\s*(?:;|\Z))", re.IGNORECASE)
-_OWNER_FIELD = re.compile(r"(?:^|;)\s*(AccountName|Endpoint)\s*=([^;]*)", re.IGNORECASE)
-_JSON_KEY = re.compile(r'"key"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_KEY_FIELDS = frozenset({"accountkey", "accesskey"})
+_OWNER_FIELDS = frozenset({"accountname", "endpoint"})
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,40 @@ def _place_in_json(text: str) -> slice | None:
     if not isinstance(key, str):
         return None
     other = f"{key}?"
-    places = (slice(*match.span(1)) for match in _JSON_KEY.finditer(text))
-    return next((p for p in places if _json_object(_replaced(text, p, _json_text(other))).get("key") == other), None)
+    # Of a name that is given twice the last one counts, which may be written in another way.
+    places = _own_keys(text)
+    if not places or _json_object(_replaced(text, places[-1], _json_text(other))).get("key") != other:
+        return None
+    return places[-1]
+
+
+def _own_keys(text: str) -> list[slice]:
+    """Where the texts stand that an object gives to its own `key`; in one run, however much the object holds."""
+    places, depth, before = [], 0, ("", "")
+    for token in _JSON_TOKEN.finditer(text):
+        found = token[0]
+        if depth == 1 and before == ('"key"', ":") and found.startswith('"'):
+            places.append(slice(token.start() + 1, token.end() - 1))
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(found, 0)
+        before = (before[1], found)
+    return places
 
 
 def _place_in_connection_string(text: str) -> slice | None:
     """Where the key stands; of a field that is given twice, the clients read the last one."""
-    fields = list(_KEY_FIELD.finditer(text))
-    return slice(*fields[-1].span(1)) if fields else None
+    keys = [place for name, place in _fields(text) if name in _KEY_FIELDS and len(text[place].split()) < 2]  # noqa: PLR2004  one word, or none
+    return keys[-1] if keys else None
+
+
+def _fields(text: str) -> Iterator[tuple[str, slice]]:
+    """The fields of a connection string: a name in lower case, and where its value stands, but for space around it."""
+    start = 0
+    for field in text.split(";"):
+        name, equals, value = field.partition("=")
+        if equals:
+            begins = start + len(field) - len(value.lstrip())
+            yield name.strip().lower(), slice(begins, begins + len(value.strip()))
+        start += len(field) + 1
 
 
 def _replaced(text: str, place: slice, new: str) -> str:
@@ -79,13 +106,10 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _owner(text: str) -> str | None:
-    match = _OWNER_FIELD.search(text)
-    if match is None:
-        return None
-    name = match[2].strip().lower()
-    if match[1].lower() != "endpoint":
-        return name
+    name, place = next((field for field in _fields(text) if field[0] in _OWNER_FIELDS), ("", slice(0)))
+    if name != "endpoint":
+        return text[place].lower() if name else None
     try:
-        return urlsplit(name).hostname
+        return urlsplit(text[place].lower()).hostname
     except ValueError:  # such as the half of an IPv6 address
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from rotation.errors import (
 )
 from rotation.model import Secret, SecretRef, Sensitive
 from rotation.ports import Draft, Lease
+from rotation.tags import YEARS
 
 _PAGE = 25
 """The most that Key Vault puts on a page."""
@@ -159,10 +161,18 @@ class KeyVault:
             ref=SecretRef(self.name, properties.name.lower()),
             created=properties.created_on,
             enabled=properties.enabled is not False,
-            expires=properties.expires_on,
+            expires=_expiry(properties.expires_on),
             content_type=properties.content_type,
             tags=properties.tags or {},
         )
+
+
+def _expiry(told: object) -> datetime | None:
+    """An expiry, as far as it can be one: nothing can be added to a time at the ends of the calendar.
+
+    The SDK leaves what is beyond them as a number. Whoever sets one of these means none.
+    """
+    return told if isinstance(told, datetime) and told.year in YEARS else None
 
 
 def _state(secret: Secret | None) -> tuple[object, ...] | None:

@@ -11,6 +11,7 @@ import pytest
 
 from rotation import telemetry
 from rotation.clock import SystemClock
+from rotation.cloud.vault import KeyVault
 from rotation.containment import contained
 from rotation.errors import ChangedMeanwhile, Transient
 from rotation.messages import Work, read, write
@@ -18,7 +19,7 @@ from rotation.model import Request, SecretRef
 from rotation.triggers import DELIVERIES, Triggers
 from simulator.client import ControlClient
 from tests.functions.estate import SETTINGS
-from tests.integration.engine import Later
+from tests.integration.engine import Later, bench
 from tests.integration.estates import one_account, publication
 from tests.integration.triggered import ROUTE, app, listings, over_two_vaults
 from tests.seeing import regenerates, told
@@ -125,6 +126,31 @@ async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: C
             await triggers.rotate_account(message.encode(), delivery)
 
     assert 0 == regenerates(simulator)
+
+
+@pytest.mark.parametrize("days", [0, 3])
+@pytest.mark.parametrize(
+    "expiry", [253_402_300_800, 1_790_000_000_000, -62_135_596_800, 0], ids=["10000", "milliseconds", "1", "1970"]
+)
+async def test_an_expiry_beyond_the_calendar_stops_nobody(simulator: ControlClient, expiry: int, days: int) -> None:
+    """One secret with it is as good as one without any, and its neighbour is rotated as ever."""
+    estate = two_accounts()
+    simulator.reset(estate)
+    async with bench(estate) as work:
+        vault = work.tools.vaults["kv-one"]
+        assert isinstance(vault, KeyVault)
+        tags = dict((await vault.read("secret-b")).tags)
+        # The SDK's own names have no place for what is no time.
+        await vault._client._client.set_secret("secret-b", {"value": "x", "attributes": {"exp": expiry}, "tags": tags})
+    clock = Later()
+    clock.ahead = timedelta(days=days)
+    simulator.behave(clock_offset=clock.ahead.total_seconds())
+    async with app(clock) as triggers:
+        swept, audited = await triggers.sweep(), await triggers.audit()
+        standing = await triggers.status({})
+
+    assert (1, 2, 200) == (len(swept), len(audited), standing.status)
+    assert ["stone"] == [str(read(message.encode()).account).rpartition("/")[2] for message in swept]
 
 
 async def test_who_waits_too_long_is_sent_to_the_queue(

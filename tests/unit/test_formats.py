@@ -111,3 +111,25 @@ def test_a_key_is_written_into_json_as_json_needs_it() -> None:
 def test_a_key_with_signs_of_regular_expressions_is_put_in_as_it_is() -> None:
     """A group number in a replacement would mean something else."""
     assert rekey(Sensitive(STRING.format(OLD)), Sensitive(r"\1\g<0>")) == Sensitive(STRING.format(r"\1\g<0>"))
+
+
+LONG = 500_000
+SHAPES = {
+    "space behind a sign": "AccountKey=" + LONG * " " + "x y",
+    "space before a sign": ";AccountKey" + LONG * " " + "x",
+    "nothing but separators": LONG * ";",
+    "one object in another": '{"key": ' * (LONG // 8),
+    "many objects": '{"key": "' + OLD + '", "more": [' + ", ".join(['{"key": ""}'] * (LONG // 13)) + "]}",
+    "one name many times": "{" + ", ".join(['"key": ""'] * (LONG // 11)) + "}",
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+def test_a_value_takes_no_longer_than_its_length(text: str) -> None:
+    """Where the time grew with the square of it, one value would keep all accounts waiting, and leases run out.
+
+    These are twenty times as long as Key Vault takes them: by the square they would take many minutes.
+    """
+    assert OLD in rekey(Sensitive(text), Sensitive(OLD)).reveal()
+    assert recognise(Sensitive(text)).format in Format
