@@ -181,8 +181,6 @@ class _Enrolment:
         return rekey(found.value, seen.keys[slot])
 
     def _refuse_what_could_not_rotate(self, draft: Draft) -> None:
-        if complaint := tags.problem(draft.tags):
-            raise Refused(f"{self._ref}: {complaint}")
         now = self._tools.clock.now()
         verdict = self._judge(Secret(self._ref, created=now, expires=draft.expires, tags=draft.tags))
         if verdict.action is Action.REFUSE:

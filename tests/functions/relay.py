@@ -1,7 +1,7 @@
 """A way to a port of this machine that can be cut: to one client the service is out of reach, to others it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 HERE = "127.0.0.1"
@@ -12,6 +12,8 @@ class Relay:
     """Passes on what arrives at `port`."""
 
     def __init__(self, target: int) -> None:
+        self.late = 0.0
+        """Seconds by which what comes back is late."""
         self._target = target
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
@@ -39,14 +41,17 @@ class Relay:
             self._ends |= ends
             if writer.is_closing():
                 far_writer.transport.abort()
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer, lambda: self.late))
         finally:
             self._ends -= ends
 
 
-async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def _pump(
+    source: asyncio.StreamReader, sink: asyncio.StreamWriter, late: Callable[[], float] = lambda: 0.0
+) -> None:
     with suppress(ConnectionError):
         while piece := await source.read(PIECE):
+            await asyncio.sleep(late())
             sink.write(piece)
             await sink.drain()
     sink.close()

@@ -811,6 +811,17 @@ def test_a_pass_that_lost_its_lease_writes_nothing(due: World) -> None:
     assert ((), keys) == (outcome.steps, due.keys)
 
 
+def test_a_secret_that_is_disabled_since_the_listing_sets_its_account_aside(due: World) -> None:
+    """As if the listing had shown it: it cannot follow, so nothing moves."""
+    listed, keys = group(due), dict(due.keys)
+    due.secrets[KEY][-1] = replace(due.secrets[KEY][-1], enabled=False)
+
+    outcome = asyncio.run(rotate(listed, Request(), due.tools()))
+
+    assert (None, Reason.DISABLED) == (outcome.error, outcome.verdict and outcome.verdict.reason)
+    assert keys == due.keys
+
+
 def test_what_the_listing_forbids_contacts_nobody(due: World) -> None:
     """Tags can name any account; one that is not allowed hears nothing of us, and nobody is kept out meanwhile."""
     tools = due.tools()

@@ -219,6 +219,24 @@ async def test_a_lease_outlives_a_renewal_that_was_lost(
                     await asyncio.sleep(0.1)
 
 
+async def test_a_lease_counts_from_when_it_was_asked_for(
+    azurite: str,
+    blobs: BlobServiceClient,  # noqa: ARG001  empties it
+    connection: Connection,
+) -> None:
+    """The service may have counted from then on, however late its answer comes; so it is with each renewal."""
+    clock = asyncio.get_running_loop()
+    async with relay(port(azurite)) as way:
+        way.late = 0.5
+        leases = BlobLeases(place(reached_at(way.port, azurite)), connection, seconds=SECONDS, pause=PAUSE)
+        async with leases.hold(ONE) as lease:
+            taken = lease._ends
+            assert taken <= clock.time() - way.late + SECONDS
+            while lease._ends == taken:  # noqa: ASYNC110  the lease tells nobody
+                await asyncio.sleep(0.01)
+            assert lease._ends <= clock.time() - way.late + SECONDS
+
+
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
     """The pass fails with one of our errors, without what the connection string holds."""
     nowhere = "DefaultEndpointsProtocol=http;AccountName=st;AccountKey=bm90IGEga2V5;BlobEndpoint=http://127.0.0.1:9/st"

@@ -127,6 +127,21 @@ def test_what_is_not_ours_is_not_overwritten(command: Command, ref: str, account
     assert (ran.code, ran.document["error"]["code"]) == (3, code)
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"), [({"shared_keys": False}, "does not accept keys"), ({"locked": True}, "read-only lock")]
+)
+def test_what_could_not_be_rotated_is_not_enrolled(
+    command: Command, simulator: ControlClient, change: dict[str, bool], complaint: str
+) -> None:
+    """S8: what stands in the way of an account is told before anything is written."""
+    simulator.change_account(STORAGE, **change)
+
+    ran = command("enroll", NEW, "--resource-id", STORAGE_ID, "--json")
+
+    assert (ran.code, "refused") == (3, ran.document["error"]["code"])
+    assert complaint in ran.document["error"]["message"]
+
+
 def test_a_format_that_the_service_does_not_have_is_a_wrong_argument(command: Command) -> None:
     """Batch has no connection string."""
     batch = STORAGE_ID.replace("Microsoft.Storage/storageAccounts", "Microsoft.Batch/batchAccounts")
