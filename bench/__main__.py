@@ -3,10 +3,10 @@
 python -m bench [FOLDER]
 """
 
+import argparse
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,4 +90,6 @@ def _processor() -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else tables.RESULTS.parent)
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=tables.RESULTS.parent, help="where to write")
+    main(parser.parse_args().folder)

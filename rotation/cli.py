@@ -257,6 +257,9 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = 
         # A command answers whatever ends it; help is written by Typer.
         voice.complain_of_loss(lost)
         return 0
+    except SystemExit:
+        # So does its parser end where nobody reads the help any more.
+        return 0
     # What asked for help has been answered already.
     if isinstance(answer, Answer):
         voice.answer(answer)

@@ -1,5 +1,6 @@
 """What a command says: to a person as tables and sentences, to a script as one JSON document."""
 
+import io
 import json
 import os
 import signal
@@ -142,9 +143,10 @@ class Terminal(Console):
         if self.is_terminal:
             self.print(table)
             return
-        with self.capture() as captured:
-            self.print(table)
-        for line in captured.get().splitlines():
+        # Its own capture writes when it ends, which fails where nothing can be written.
+        written = io.StringIO()
+        Terminal(written).print(table)
+        for line in written.getvalue().splitlines():
             self.print(line.rstrip(), soft_wrap=True)
 
     def _records(self, listing: Listing) -> None:

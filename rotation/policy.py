@@ -162,8 +162,12 @@ def promised_until(facts: Facts) -> datetime:
 
 
 def broken_promise(facts: Facts, now: datetime) -> datetime | None:
-    """Until when the idle slot's key is promised to work, where it would end before."""
-    until = promised_until(facts)
+    """Until when the idle slot's key is promised to work, where it would end before.
+
+    An emergency that lets it live on for a grace has cut the promise to that, and has told so.
+    """
+    cut = _emergency_ends(facts)
+    until = cut if cut and now < cut else promised_until(facts)
     return until if now < until else None
 
 

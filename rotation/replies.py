@@ -104,6 +104,8 @@ def _next(request: Request) -> str:
     if not request.compromised:
         again = f"asked for again with request_id {request.id} it is not done twice"
         signs = [f"{again}, and `already-done` says that it was carried out"]
+    if not signs:
+        signs = ["no key is there that was meant and that anybody was given; `look` tells how the account stands"]
     return "; ".join(("the queue goes on with it", *signs))
 
 

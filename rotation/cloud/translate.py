@@ -42,7 +42,7 @@ _MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
         CredentialUnavailable,
         "our sign-in is not accepted; check that the identity belongs to the tenant of the resource",
     ),
-    HTTPStatus.NOT_FOUND: (NotFound, "it does not exist there"),
+    HTTPStatus.NOT_FOUND: (NotFound, "it does not exist there; check its name, and whether somebody has deleted it"),
     HTTPStatus.REQUEST_TIMEOUT: (Unavailable, "the service timed out"),
 }
 

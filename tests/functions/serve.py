@@ -8,6 +8,7 @@ Function keys are not asked for.
 
 import argparse
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -219,7 +220,10 @@ def main() -> None:
             asyncio.run(serve(storage, azure, port))
         except* (OSError, ValueError) as failed:
             # A port that is taken, or a schedule that is none.
-            sys.exit(f"serve: {failed.exceptions[0]}")
+            why = failed.exceptions[0]
+            if isinstance(why, OSError) and why.errno == errno.EADDRINUSE:
+                sys.exit(f"serve: port {port} is taken; give another one, as in `make serve PORT={port + 1}`")
+            sys.exit(f"serve: {why}")
 
 
 if __name__ == "__main__":

@@ -145,5 +145,27 @@ def test_what_is_no_port_is_told(
     assert f"{port!r} is not a port" in capsys.readouterr().err
 
 
+def test_a_port_that_is_taken_is_told() -> None:
+    """With the way out, and nothing is left running."""
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {name: value for name, value in os.environ.items() if name != "SIMULATOR_URL"}
+        ran = subprocess.run(  # noqa: S603  our own program
+            [sys.executable, "-m", "tests.functions.serve", str(port)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    assert 1 == ran.returncode
+    assert f"serve: port {port} is taken; give another one, as in `make serve PORT={port + 1}`" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def _parsed(answer: tuple[int, str]) -> tuple[int, Any]:
     return answer[0], json.loads(answer[1])

@@ -6,6 +6,7 @@ Exits with 1 when one that survives is not accepted with a reason in `accepted.p
 does not survive any more.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -52,4 +53,5 @@ def hunt() -> tuple[int, Counter[Change]]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.partition("\n")[0]).parse_args()
     sys.exit(main())

@@ -33,8 +33,8 @@ def run(soak: Callable[[float], int]) -> None:
 def asked_minutes() -> float:
     """The one argument; a run that would try nothing is refused."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("minutes", type=_minutes)
-    parser.add_argument("--share", type=float, default=1, help="how much of that is for this soak")
+    parser.add_argument("minutes", type=_minutes, help="for how many minutes to go on")
+    parser.add_argument("--share", type=_share, default=1, help="how much of them is for this soak")
     given = parser.parse_args()
     return float(given.minutes * given.share)
 
@@ -47,3 +47,10 @@ def _minutes(text: str) -> float:
     if not 0 < minutes < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes in which anything can be tried")
     return minutes
+
+
+def _share(text: str) -> float:
+    share = _minutes(text)
+    if share > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than the whole")
+    return share

@@ -13,7 +13,9 @@ from tests.proof.minutes import INTERRUPTED, asked_minutes
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("arguments", [[], ["0"], ["-1"], ["nan"], ["inf"], ["an hour"], ["1", "2"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [[], ["0"], ["-1"], ["nan"], ["inf"], ["an hour"], ["1", "2"], ["1", "--share", "3"]], ids=" ".join
+)
 def test_a_soak_that_would_try_nothing_is_refused(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

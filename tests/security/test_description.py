@@ -21,6 +21,7 @@ DESCRIPTION = description()
 RAW = DESCRIPTION.raw_schema
 SCHEMAS: dict[str, Any] = RAW["components"]["schemas"]
 ROOT = Path(__file__).parents[2]
+PLACE = ("kv-orders", "orders-storage-key")
 VERBS = {"rotate_now": "post", "status": "get"}
 
 
@@ -181,6 +182,15 @@ def test_vocabularies_are_those_of_the_code() -> None:
     assert set(Reason) == names("Reason")
     assert {error.code for error in NAMED} == names("ErrorCode")
     assert set(Trigger) == set(SCHEMAS["Outcome"]["properties"]["trigger"]["enum"])
+
+
+def test_the_example_of_complaints_is_what_is_told() -> None:
+    """In its words, which name what a body may have."""
+    told = RAW["components"]["responses"]["BadRequest"]["content"][PROBLEM]["examples"]["complaints"]["value"]
+    with pytest.raises(BadInput) as bad:
+        read_order(*PLACE, {}, b'{"compromised": "active", "grace": "soon", "dryrun": true}')
+
+    assert str(bad.value) == told["detail"] == "\n".join(told["errors"])
 
 
 def test_every_example_is_what_it_is_an_example_of() -> None:

@@ -748,6 +748,20 @@ def test_a_plan_says_which_promise_it_would_break(due: World) -> None:
     assert None is asyncio.run(plan(group(due), forced, due.tools())).broken_promise
 
 
+@pytest.mark.parametrize("after", [10 * MINUTE, HOUR])
+def test_a_promise_that_an_emergency_has_cut_is_broken_only_as_far_as_it_goes(world: World, after: timedelta) -> None:
+    """The leaked key was to work for its grace; that the overlap is cut to that was told before."""
+    world.given_up = {world.keys["key1"]}
+    passes(world, replace(LEAK, grace=HOUR))
+    published = world.now
+    world.now += after
+
+    outcome = passes(world, Request(Trigger.OPERATOR, "INC-8", compromised=Role.IDLE))
+
+    ends = {10 * MINUTE: published + HOUR, HOUR: published + world.limits.overlap + SKEW}
+    assert [(Action.RETIRE, ends[after])] == [(step.action, step.broken_promise) for step in outcome.steps]
+
+
 def test_a_plan_sees_more_than_the_listing(world: World) -> None:
     """Drift shows only in a value, which no listing has."""
     world.keys["key1"] = world.new_key()

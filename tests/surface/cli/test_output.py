@@ -184,10 +184,13 @@ def test_a_stream_that_knows_no_signs_gets_words(simulator: ControlClient) -> No
     assert marks == {"ok", "FAILED", "?"}
 
 
-def test_a_reader_that_leaves_early_is_no_failure() -> None:
+@pytest.mark.parametrize(
+    "arguments", [("plan", "--json"), ("status",), ("--help",), ("rotate", "--help")], ids=" ".join
+)
+def test_a_reader_that_leaves_early_is_no_failure(arguments: tuple[str, ...]) -> None:
     """`| head -1` ends quietly, with the exit code of the work."""
     process = subprocess.Popen(  # noqa: S603  # our own program
-        [*ROTATION, "plan", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*ROTATION, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -221,6 +224,18 @@ def test_an_answer_that_nobody_can_write_does_not_hide_what_was_done(
     assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, lost)
     assert "Traceback" not in ran.stderr
     assert sum(slot["regenerated"] for slot in simulator.account(PUBSUB)["slots"].values()) == 1
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "doctor"])
+def test_a_table_that_nobody_can_write_is_no_defect_where_nothing_is_buffered(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in most containers, each write fails at once."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    ran = redirected(">/dev/full", command)
+
+    lost = "error: the answer could not be written to standard output: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (0, lost)
 
 
 def test_help_that_nobody_can_write_is_no_defect() -> None:
