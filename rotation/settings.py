@@ -1,7 +1,7 @@
 """What the environment says, read once and checked as a whole; nothing else looks at the environment."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
@@ -60,6 +60,8 @@ OWN_CONNECTIONS = (
 
 LEASE_CONTAINER = "rotation-leases"
 """The container in the host storage where leases are, unless ROTATION_LEASES names another one."""
+
+_PREFIX = "ROTATION_"
 
 _MOST_AT_ONCE = 256
 _LONGEST_PROBE = timedelta(minutes=10)
@@ -186,11 +188,17 @@ class _Reader:
 
 def _misspelt(environment: Mapping[str, str]) -> list[str]:
     """Complain of variables that look like ours: who sets one means it to do something."""
-    names = [setting.name for setting in SETTINGS]
-    known = {*names, *OF_DEPLOYMENT}
-    strange = sorted(name for name in environment if name.upper().startswith("ROTATION_") and name not in known)
-    meant = {name: get_close_matches(name.upper(), names, 1, 0)[0] for name in strange}
-    return [f"{_named(name)}: no such setting; did you mean {meant[name]}?" for name in strange]
+    ours = [setting.name for setting in SETTINGS if setting.name.startswith(_PREFIX)]
+    strange = [name for name in environment if name.upper().startswith(_PREFIX) and name not in (*ours, *OF_DEPLOYMENT)]
+    return [f"{_named(name)}: no such setting; {_meant(name, ours)}" for name in sorted(strange)]
+
+
+def _meant(name: str, ours: Sequence[str]) -> str:
+    """Which one it may be, by what stands behind the prefix that all of them have."""
+    names = {setting.removeprefix(_PREFIX): setting for setting in ours}
+    for close in get_close_matches(name.upper().removeprefix(_PREFIX), names, 1):
+        return f"did you mean {names[close]}?"
+    return f"there is {', '.join(ours)}"
 
 
 def _named(name: str) -> str:

@@ -165,3 +165,13 @@ def test_who_meets_another_pass_in_an_emergency_compares_fingerprints_first(
 
     assert "ask again with request_id incident-7" in detail
     assert ("only while /api/status?deep=true tells its fingerprint" in detail) is (request_ is LEAK)
+
+
+def test_who_declared_a_key_that_nobody_has_is_told_where_to_look() -> None:
+    """The queue finds nothing to end, and a role that is said again would mean another key."""
+    reply = replies.queued(replies.accepted({}, REF), replace(LEAK, suspects=()), "message")
+
+    assert (
+        "the queue goes on with it; no key is there that was meant and that anybody was given; "
+        "`look` tells how the account stands"
+    ) == reply.document["next"]
