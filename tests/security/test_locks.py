@@ -25,7 +25,7 @@ def locked(lock: str) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, ".ci/audit.txt"])
 def test_everything_is_pinned_by_its_hash(lock: str) -> None:
     """No address, no index, no range: nobody can put another file in the place of a package."""
     assert len(locked(lock)) > 20
@@ -54,3 +54,4 @@ def test_what_is_deployed_is_what_is_audited() -> None:
 
     assert "--requirement requirements.txt" in script
     assert {"--strict", "--disable-pip"} <= set(script.split())
+    assert "--require-hashes --requirement .ci/audit.txt" in script
