@@ -44,3 +44,8 @@ def test_what_is_changed_and_what_has_to_notice_exists() -> None:
 
     assert [] == [path for path in paths if not (ROOT / path).exists()]
     assert {f"rotation/{name}.py" for name in ("policy", "tags", "rotate", "act")} <= set(paths)
+
+
+def test_the_page_on_the_proof_counts_them() -> None:
+    """Who reads it has not counted."""
+    assert f" changes, {len(CHANGES)} unnoticed" in (ROOT / "docs/proof.md").read_text()
