@@ -30,6 +30,7 @@ from rotation.views import changes
 PROGRAM = "python -m rotation"
 INTERRUPTED = 130
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -215,7 +216,7 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
     if manifest is not None:
         if ref or resource_id or form or validity_days:
             raise TyperException("--manifest says it all; leave out VAULT/SECRET and the other options")
-        content = manifest.read_bytes()
+        content = _parsed("--manifest", _content, manifest)
         return _run(lambda desk: commands.enroll_all(desk, content, dry_run=dry_run), ledger, as_json=as_json)
     if ref is None or resource_id is None:
         raise TyperException("name a secret as VAULT/SECRET and its account with --resource-id, or give a --manifest")
@@ -331,7 +332,14 @@ def _refs(texts: Sequence[str] | None) -> Collection[SecretRef]:
     return [_parsed("VAULT/SECRET", SecretRef.parse, text) for text in texts or ()]
 
 
-def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as failure:
+        raise ValueError(f"the file cannot be read: {failure.strerror}") from failure
+
+
+def _parsed(name: str, parse: Callable[[S], T], text: S) -> T:
     try:
         return parse(text)
     except ValueError as error:

@@ -4,9 +4,12 @@ import re
 
 HIDDEN = "<what looks like a key>"
 
-_LENGTH = 40
-"""Characters in one piece that are part of a key; the shortest keys of the services have 44."""
-_SEPARATOR = re.compile(r"[/_-]")
+_HEX = re.compile(r"[0-9A-Fa-f]{40}")
+_SPACE = re.compile(r" |%(?:25)*20")
+"""What an URL makes of a + that was not encoded."""
+_PART = re.compile(r"[A-Za-z0-9]{6,}")
+_PLAIN = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})*[0-9]{0,4}")
+"""How people write: words, also several in one as in SharedKey, and a number behind them."""
 
 _RUN = re.compile(
     r"(?:[A-Za-z0-9+/_-]|\\/|\\u002[BFbf]|%(?:25)*2[BFbf]){40,}(?P<end>(?:=|\\u003[Dd]|%(?:25)*3[Dd])*)"
@@ -59,7 +62,8 @@ def without_secret_words(complaint: str) -> str:
 
 def looks_pasted(text: str) -> bool:
     """Whether what somebody has typed looks as if it held a key, also one whose + an URL has turned into spaces."""
-    return looks_secret(text) or looks_secret(text.replace(" ", "+"))
+    words = all(_PLAIN.fullmatch(part) for part in _PART.findall(_SPACE.sub(" ", text)))
+    return looks_secret(text) or (not words and looks_secret(_SPACE.sub("+", text)))
 
 
 def quoted(text: str, most: int | None = None) -> str:
@@ -70,7 +74,7 @@ def quoted(text: str, most: int | None = None) -> str:
 def _is_random(run: re.Match[str]) -> bool:
     """Whether it has the letters of a key; names of many words have no digits, or hardly any capitals."""
     text = run[0]
-    if run["token"] or run["end"] or any(part.isalnum() for part in _SEPARATOR.split(text) if len(part) >= _LENGTH):
+    if run["token"] or run["end"] or text.isalnum() or _HEX.search(text):
         return True
     capitals, small = (sum(map(kind, text)) for kind in (str.isupper, str.islower))
     return min(capitals, small) >= _FEW and (any(map(str.isdigit, text)) or capitals * 4 >= len(text))

@@ -147,13 +147,13 @@ class _Pass:
                 # published; and whoever is cancelled does not know what of what it has sent takes effect.
                 if self._acted and not caught_up:
                     lease.abandon()
+        self._insist_on_end()
 
     async def _come_to_rest(self, observer: Observer, lease: Lease, members: Members) -> None:
         for _ in range(MAX_STEPS):
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
                 self._tell_end(verdict)
-                self._insist_on_end(verdict)
                 return
             if verdict.action in policy.REGENERATING and self._outdated(seen):
                 await self._list_again(observer, members)
@@ -180,10 +180,11 @@ class _Pass:
         if verdict.reason is Reason.RETIRING and self._steps:
             self._steps[-1] = replace(self._steps[-1], previous_until=verdict.until, retire_at=verdict.until)
 
-    def _insist_on_end(self, verdict: Verdict) -> None:
+    def _insist_on_end(self) -> None:
         """Raise NotYetTrue where a leaked key was to end by now: it works until its successor is listed."""
-        due = any(step.retire_at and step.retire_at <= self._now() for step in self._steps)
-        if due and verdict.reason is Reason.KEYS_BEHIND:
+        last, verdict = self._steps[-1:], self._verdict
+        due = any(step.retire_at and step.retire_at <= self._now() for step in last)
+        if due and verdict is not None and verdict.reason is Reason.KEYS_BEHIND:
             raise NotYetTrue(f"{self._group.account.name}: {verdict.because}; the leaked key works until then")
 
     def _outdated(self, seen: Observation) -> bool:

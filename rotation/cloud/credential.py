@@ -38,7 +38,7 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
         exclude_powershell_credential=True,
         exclude_developer_cli_credential=True,
     )
-    ways = tuple(map(_remembering, credential.credentials))
+    ways = tuple(map(_Way, credential.credentials))
     credential.credentials = ways  # type: ignore[assignment]  # of the protocol only what the chain calls
     return SharedTokens(credential, ways)
 
@@ -48,6 +48,8 @@ class _Way:
 
     def __init__(self, credential: Any) -> None:  # noqa: ANN401  the SDK's own are of many types
         self._credential = credential
+        # By this name the chain tells which ways it has tried.
+        self._credential_name = getattr(credential, "_credential_name", type(credential).__name__)
         self.unanswered: AzureError | None = None
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
@@ -63,12 +65,6 @@ class _Way:
     async def close(self) -> None:
         """Close the credential behind."""
         await self._credential.close()
-
-
-def _remembering(credential: object) -> _Way:
-    """The same way to sign in, under its own name: the chain tells the names of those that it has tried."""
-    kind: type[_Way] = type(type(credential).__name__, (_Way,), {})
-    return kind(credential)
 
 
 class SharedTokens:

@@ -14,8 +14,8 @@ from tests.surface.leaks import leaked
 
 REF = SecretRef("kv-one", "secret-0")
 KEY = "kEy0+/" * 14 + "kE=="
-SPACED = KEY.replace("+", " ")
-"""What becomes of it in the query of an URL, where nobody has encoded it."""
+SPACED = "kEy0kEy7 kEy0/kEy7k" * 4 + "kE=="
+"""What becomes of a key in the query of an URL, where nobody has encoded its +."""
 TOKEN = urlsafe_b64encode(b'{"typ": "JWT"}').decode() + ".e30.x"
 """The beginning that every token has; each part of it is short."""
 

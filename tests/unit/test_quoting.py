@@ -34,11 +34,26 @@ def test_what_an_url_has_made_of_a_key_is_one(size: int) -> None:
     """A + that is not encoded arrives as a space, wherever in a key it stands; and some write bytes as digits."""
     for _ in range(1_000):
         raw = os.urandom(size)
-        for key in (base64.b64encode(raw).decode().replace("+", " "), f"kv-orders/{raw.hex()}{raw.hex()}"):
+        made = base64.b64encode(raw).decode()
+        for key in (made.replace("+", " "), made.replace("+", "%20"), f"kv-orders/{raw.hex()}{raw.hex()}"):
             told = without_secret_words(f"'{key}' is none of 'active', 'idle'; extra ({key}); No such option: --{key}")
 
             assert HIDDEN == quoted(key)
             assert f"'{HIDDEN}' is none of 'active', 'idle'; extra ({HIDDEN}); No such option: {HIDDEN}" == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/Users/alice/Key Rotation/Batch Accounts/orders-2026-West-Europe.csv",
+        "kv-orders/OrdersKey1 kv-billing/BillingKey2 kv-payments/PaymentsKey3",
+        "Connection String For Storage Accounts V2 Of The North Europe Team",
+    ],
+)
+def test_words_are_no_key(text: str) -> None:
+    """However many capitals they have."""
+    assert repr(text) == quoted(text)
+    assert f"'{text}' is none" == without_secret_words(f"'{text}' is none")
 
 
 def test_a_long_text_is_cut_only_once_it_is_known_to_hold_no_key() -> None:
