@@ -21,6 +21,7 @@ from rotation.model import (
     Secret,
     SecretRef,
     Sensitive,
+    Slot,
     Suspect,
     Trigger,
 )
@@ -311,6 +312,45 @@ def test_a_leaked_key_that_works_on_is_not_told_as_ended(world: World, role: Rol
     assert ([Action.RETIRE], None) == ([step.action for step in repeated.steps], repeated.error)
     assert leaked not in world.keys.values()
     assert [] == world.violations
+
+
+ONCE_MORE = 4
+"""Which list of an emergency's pass is the one after the leaked key has ended."""
+
+
+class Flapping:
+    """A service that shows the keys of an hour ago once, after a leaked one has ended."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.lists = world, 0
+        self.before = {slot: Sensitive(key) for slot, key in world.keys.items()}
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.world.tools().providers.for_type(""), name)
+
+    async def list_keys(self, account: AccountId) -> Mapping[Slot, Sensitive]:
+        """List the keys, or those of before."""
+        self.lists += 1
+        return (
+            self.before
+            if self.lists == ONCE_MORE
+            else await self.world.tools().providers.for_type("").list_keys(account)
+        )
+
+    def for_type(self, _: str) -> "Flapping":
+        """Be the only kind of service."""
+        return self
+
+
+def test_a_leaked_key_that_has_ended_is_not_told_as_one_that_works(world: World) -> None:
+    """Whatever is listed after that."""
+    world.given_up = {world.keys["key1"]}
+    tools: Tools = replace(world.tools(), providers=Flapping(world))  # type: ignore[arg-type]  # it stands in for one
+
+    outcome = asyncio.run(rotate(group(world), replace(LEAK, grace=timedelta(0)), tools))
+
+    assert [Action.ROTATE, Action.RETIRE] == [step.action for step in outcome.steps]
+    assert (None, Reason.KEYS_BEHIND) == (outcome.error, outcome.verdict and outcome.verdict.reason)
 
 
 def test_a_leaked_key_that_has_its_grace_is_told_as_replaced(world: World) -> None:

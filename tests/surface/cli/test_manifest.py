@@ -246,3 +246,12 @@ def test_a_letter_in_another_encoding_has_its_line(command: Command, tmp_path: P
 
     assert ran.code == 2
     assert "line 3: it is not in UTF-8" in ran.words
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no file that can be opened and not read")
+def test_a_manifest_that_cannot_be_read_is_a_wrong_argument(command: Command, simulator: ControlClient) -> None:
+    """It is no answer that could not be written, and nothing was enrolled."""
+    ran = command("enroll", "--manifest", "/proc/self/mem")
+
+    assert (ran.code, simulator.journal()) == (2, [])
+    assert "--manifest: the file cannot be read: Input/output error" in ran.err
