@@ -23,6 +23,8 @@ def configure() -> None:
     """Let our own events through, and of the Azure SDKs only what they warn of: they log every request otherwise."""
     _LOG.setLevel(logging.INFO)
     logging.getLogger("azure").setLevel(logging.WARNING)
+    # It warns with the answer that it was given in place of a token, which may hold a part of one; our error follows.
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)
 
 
 def event(name: str, level: int = logging.INFO, /, **fields: object) -> None:

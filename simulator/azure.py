@@ -11,6 +11,7 @@ from aiohttp import web
 from simulator import arm, batch, entra, keyvault, storage, webpubsub
 from simulator.clock import real_time, running_time
 from simulator.clouds import Address, Plane, locate
+from simulator.elsewhere import Elsewhere
 from simulator.entra import Issuer
 from simulator.faults import Fault
 from simulator.journal import NOT_SIMULATED
@@ -43,6 +44,7 @@ class Azure:
     def __init__(self, world: World, issuer: Issuer) -> None:
         self.world = world
         self.issuer = issuer
+        self._elsewhere = Elsewhere()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request that came through a tunnel."""
@@ -66,8 +68,7 @@ class Azure:
         challenged = call.plane is Plane.VAULT and keyvault.needs_sign_in(call)
         signing_in = challenged or call.plane in (Plane.SIGN_IN, Plane.IDENTITY)
         entry = world.journal.open(real_time(), call, sign_in=signing_in)
-        # A vault's challenge is part of signing in: a fault meant for the request would be spent on it.
-        fault = None if challenged else world.faults.claiming(call)
+        fault = world.faults.claiming(call, challenged=challenged)
         entry.fault = fault.id if fault else None
         started = running_time()
         try:
@@ -82,15 +83,21 @@ class Azure:
         entry.status = response.status
         return response
 
+    async def close(self) -> None:
+        """Let go of the programs that play some of the hosts."""
+        await self._elsewhere.close()
+
     async def _answer(self, world: World, call: Call, fault: Fault | None, request: web.BaseRequest) -> web.Response:
         if fault is None:
-            return self._handle(world, call)
+            return await self._handle(world, call)
         if fault.when == "before":
-            return await _suffer(fault, call.plane, request) or self._handle(world, call)
-        response = self._handle(world, call)
+            return await _suffer(fault, call.plane, request) or await self._handle(world, call)
+        response = await self._handle(world, call)
         return await _suffer(fault, call.plane, request) or response
 
-    def _handle(self, world: World, call: Call) -> web.Response:
+    async def _handle(self, world: World, call: Call) -> web.Response:
+        if port := world.elsewhere.get(call.host):
+            return await self._elsewhere.answer(call, port)
         speed = world.behaviour.quotas
         if speed and (wait := world.quotas.refuse(call, running_time(), speed)):
             return throttled(FAILURES[call.plane](TOO_MANY_REQUESTS, None), wait)

@@ -144,6 +144,7 @@ async def _running(world: World, keys_file: Path | None, port: int) -> AsyncIter
             yield environment(world, issuer, f"http://127.0.0.1:{taken}", ca)
         finally:
             await server.stop()
+            await azure.close()
             if keys_file:
                 _add(keys_file, control.keys())
 

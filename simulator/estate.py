@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.accounts import KINDS, KINDS_BY_TYPE, Account, Kind, new_key
-from simulator.clouds import CLOUDS
+from simulator.clouds import CLOUDS, locate
 from simulator.fleet import generate, read_fleet
 from simulator.formats import formatted
 from simulator.keyvault import MAX_TAG, MAX_TAGS, NAME
@@ -21,6 +21,7 @@ DEFAULT_TENANT = "72a1bd5c-1c9b-4e06-9d62-5f0a3c1f1e11"
 DEFAULT_SUBSCRIPTION = "0c0ffee0-5d3a-4f43-9a52-6f1d1b7a7e55"
 DEFAULT_KEY_AGE = timedelta(days=30)
 RANDOM_BYTES = 32
+PORTS = range(1, 65536)
 ACCOUNT_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/(?P<type>[^/]+/[^/]+)/(?P<name>[^/]+)",
@@ -59,6 +60,8 @@ def build(told: object) -> World:
             world.accounts.setdefault(account.name.lower(), account)
     for vault in reader.items("vaults"):
         _read_vault(world, vault)
+    for item in reader.items("elsewhere"):
+        _read_elsewhere(world, item)
     fleet = read_fleet(reader.inner("generate")) if reader.has("generate") else None
     reader.done()
     if complaints:
@@ -114,6 +117,16 @@ def _identity(world: World, reader: Reader) -> tuple[Kind | None, str, str]:
     if found["subscription"].lower() != world.subscription.lower():
         reader.complain("id", f"is not in the subscription of the estate, {world.subscription}")
     return kind, found["group"], found["name"]
+
+
+def _read_elsewhere(world: World, reader: Reader) -> None:
+    host, port = reader.required("host").lower(), reader.take("port", int, 0)
+    if host and locate(host, world.cloud) is None:
+        reader.complain("host", "is not a host of Azure")
+    if port not in PORTS:
+        reader.complain("port", f"has to be from {PORTS[0]} to {PORTS[-1]}")
+    world.elsewhere[host] = port
+    reader.done()
 
 
 def _read_vault(world: World, reader: Reader) -> None:

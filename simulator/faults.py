@@ -19,6 +19,8 @@ class Fault:
     host: re.Pattern[str]
     path: re.Pattern[str]
     method: str | None
+    action: str | None
+    challenges: bool
     skip: int
     times: int | None
     when: str
@@ -35,11 +37,15 @@ class Fault:
     hit: asyncio.Event = field(default_factory=asyncio.Event)
     lifted: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def claims(self, call: Call) -> bool:
+    def claims(self, call: Call, *, challenged: bool) -> bool:
         """Whether this request is one that goes wrong; counts the ones that are let pass.
 
         Signing in goes wrong only for a fault that asks for a host or a path.
+        A vault's challenge only for one that asks for challenges: another one, meant for the request that comes with a
+        token then, would be spent on it.
         """
+        if challenged is not self.challenges or self.action not in (None, call.action):
+            return False
         signing_in = call.plane in (Plane.SIGN_IN, Plane.IDENTITY)
         if signing_in and not self.host.pattern and not self.path.pattern:
             return False
@@ -63,6 +69,8 @@ class Fault:
             "host": self.host.pattern,
             "path": self.path.pattern,
             "method": self.method,
+            "action": self.action,
+            "challenges": self.challenges,
             "skip": self.skip,
             "times": self.times,
             "when": self.when,
@@ -92,9 +100,9 @@ class Faults:
             self._faults[fault.id] = fault
         return fault
 
-    def claiming(self, call: Call) -> Fault | None:
+    def claiming(self, call: Call, *, challenged: bool) -> Fault | None:
         """The first fault that this request runs into."""
-        return next((fault for fault in self._faults.values() if fault.claims(call)), None)
+        return next((fault for fault in self._faults.values() if fault.claims(call, challenged=challenged)), None)
 
     def get(self, fault_id: str) -> Fault | None:
         """The fault with this id."""
@@ -123,6 +131,8 @@ def _read(reader: Reader, fault_id: str) -> Fault:
         host=_pattern(reader, "host"),
         path=_pattern(reader, "path"),
         method=reader.take("method", str, "").upper() or None,
+        action=reader.take("action", str),
+        challenges=reader.take("challenges", bool, default=False),
         skip=reader.take("skip", int, 0),
         times=reader.take("times", int),
         when=reader.take("when", str, "before"),

@@ -23,6 +23,7 @@ class Entry:
     query: str = ""
     client_request_id: str | None = None
     sign_in: bool = False
+    action: str = ""
     status: int | None = None
     latency: float = 0.0
     """Seconds that it was kept waiting on purpose; `duration` has all that it took, on a busy machine more."""
@@ -41,7 +42,8 @@ class Journal:
         """Write down a request that has just arrived; `time` is in Unix seconds."""
         request_id = call.headers.get("x-ms-client-request-id")
         query = _public(call.target.partition("?")[2])
-        return self._add(Entry(self._next(), time, call.method, call.host, call.path, query, request_id, sign_in))
+        told = (call.method, call.host, call.path, query, request_id, sign_in, call.action)
+        return self._add(Entry(self._next(), time, *told))
 
     def refuse(self, time: float, method: str, host: str) -> None:
         """Write down a request to a host that is not simulated."""

@@ -33,6 +33,11 @@ class Call:
         return f"https://{self.host}{self.target}"
 
     @property
+    def action(self) -> str:
+        """What a request about a lease does, which neither its method nor its path tells; empty for all others."""
+        return self.headers.get("x-ms-lease-action", "").lower()
+
+    @property
     def segments(self) -> list[str]:
         """The parts of the path, decoded; a trailing slash does not count."""
         return [unquote(part) for part in self.path.strip("/").split("/")] if self.path.strip("/") else []

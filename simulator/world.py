@@ -62,6 +62,8 @@ class World:
     clock: Clock = field(default_factory=Clock)
     accounts: dict[str, Account] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
+    elsewhere: dict[str, int] = field(default_factory=dict)
+    """The ports of the programs that play hosts in our place, by host."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     denials: list[Denial] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)

@@ -5,46 +5,23 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.pipeline import PipelineResponse
-from azure.core.pipeline.policies import AsyncRetryPolicy
 
 from rotation import calls
 from rotation.cloud.clouds import Cloud
 from rotation.cloud.credential import open_credential
 from rotation.cloud.pace import Paces
+from rotation.cloud.patience import PacedPatience
 from rotation.cloud.transport import PacedTransport, PartingTransport, Transport
 from rotation.ports import Clock
 
 _READ_SECONDS = 20
 _PROBE_READ_SECONDS = 10
 _GOODBYE_SECONDS, _LOOK_SECONDS = 2.0, 0.01
-_CALL_SECONDS = 45
-"""After this long no further attempt is begun, so that a call gives up within about a minute."""
-
-LONGEST_WAIT = 30.0
-"""Seconds; who asks for a longer pause gets it from the queue, not from a sleeping pass."""
-
-
-class Patience(AsyncRetryPolicy[Any, Any]):
-    """The SDK's retries, except that nobody is kept waiting longer than `LONGEST_WAIT` by a Retry-After.
-
-    What was refused for a quota has been sent again already, at the pace of that quota.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(retry_total=3, retry_backoff_max=5, timeout=_CALL_SECONDS)
-
-    def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
-        """Tell whether to try again."""
-        if response.http_response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            return False
-        return bool(super().is_retry(settings, response)) and (self.get_retry_after(response) or 0) <= LONGEST_WAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +37,7 @@ class Connection:
     def options(self) -> dict[str, Any]:
         """Keyword arguments for the constructor of any Azure client."""
         transport = PacedTransport(self.session, _READ_SECONDS, self.paces, self.clock)
-        return {"transport": transport, "retry_policy": Patience()}
+        return {"transport": transport, "retry_policy": PacedPatience()}
 
     def arm_options(self) -> dict[str, Any]:
         """The same for a client of Azure Resource Manager."""

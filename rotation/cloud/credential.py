@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +16,13 @@ from azure.identity.aio import DefaultAzureCredential
 
 from rotation.clock import SystemClock
 from rotation.cloud.clouds import Cloud
+from rotation.cloud.patience import Patience
 
 _EARLY = timedelta(minutes=5)
 """How long before its end a token is replaced; what the SDK's own clients do."""
+
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
+"""How an endpoint says that it has no token now; others say that it has none for us."""
 
 _CLI_SECONDS = 30
 """How long the Azure CLI may take for a token; the SDK's 10 s are short on a busy machine."""
@@ -33,6 +38,7 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
         managed_identity_client_id=client_id,
         process_timeout=_CLI_SECONDS,
         transport=transport,
+        retry_policy_class=Patience,
         exclude_shared_token_cache_credential=True,
         exclude_visual_studio_code_credential=True,
         exclude_powershell_credential=True,
@@ -44,21 +50,25 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
 
 
 class _Way:
-    """One way to sign in, which remembers when nobody answered it: the chain that tries it keeps only texts."""
+    """One way to sign in, which remembers what waiting may mend: the chain that tries it keeps only texts."""
 
     def __init__(self, credential: Any) -> None:  # noqa: ANN401  the SDK's own are of many types
         self._credential = credential
         # By this name the chain tells which ways it has tried.
         self._credential_name = getattr(credential, "_credential_name", type(credential).__name__)
-        self.unanswered: AzureError | None = None
+        self.failure: AzureError | None = None
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Ask for a token."""
-        self.unanswered = None
+        self.failure = None
         try:
             token: AccessTokenInfo = await self._credential.get_token_info(*scopes, options=options)
-        except (ServiceRequestError, ServiceResponseError) as error:
-            self.unanswered = error
+        except (ServiceRequestError, ServiceResponseError) as unanswered:
+            self.failure = unanswered
+            raise
+        except ClientAuthenticationError as refused:
+            if refused.status_code in _PASSING:
+                self.failure = refused
             raise
         return token
 
@@ -79,15 +89,25 @@ class SharedTokens:
         self._ways = tuple(ways)
         self._locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._held: dict[object, AccessTokenInfo] = {}
+        self._failures: dict[object, AzureError] = {}
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Return a token that is good for some minutes at least."""
         options = options or {}
         wanted = (scopes, options.get("tenant_id"), options.get("enable_cae"))
+        before = self._failures.get(wanted)
         async with self._locks[wanted]:
+            failure = self._failures.get(wanted)
+            if failure is not None and failure is not before:
+                # Or a hundred clients would wait for an endpoint that hangs, one after the other.
+                raise failure
             # Claims mean that the service has revoked the token that we hold.
             if options.get("claims") or wanted not in self._held or _is_stale(self._held[wanted]):
-                self._held[wanted] = await self._ask(scopes, options)
+                try:
+                    self._held[wanted] = await self._ask(scopes, options)
+                except AzureError as error:
+                    self._failures[wanted] = error
+                    raise
             return self._held[wanted]
 
     async def get_token(
@@ -110,12 +130,13 @@ class SharedTokens:
     async def _ask(self, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
         try:
             return await self._credential.get_token_info(*scopes, options=options)
-        except ClientAuthenticationError:
-            # Who was not answered has an identity all the same; waiting helps.
+        except ClientAuthenticationError as refused:
+            # Who was not answered, or not now, has an identity all the same; waiting helps.
             for way in self._ways:
-                if way.unanswered is not None:
-                    raise way.unanswered from None
-            raise
+                if way.failure is not None:
+                    raise way.failure from None
+            # Its answer would be taken for one of the service that the token is for.
+            raise ClientAuthenticationError(refused.message) from None
 
     async def close(self) -> None:
         """Close the credential behind."""

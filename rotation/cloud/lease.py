@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http import HTTPStatus
@@ -70,9 +70,9 @@ class BlobLeases:
     async def _create(self, blob: "BlobClient", *, container_too: bool) -> None:
         """Make what is missing; another pass may be doing the same."""
         if container_too:
-            with suppress(ResourceExistsError):
+            with _made_meanwhile():
                 await self._client.create_container()
-        with suppress(ResourceExistsError):
+        with _made_meanwhile():
             await blob.upload_blob(b"")
 
     @cached_property
@@ -117,8 +117,10 @@ class BlobLease:
         asked = self._now()
         try:
             await self._lease.acquire(self._seconds)
-        except ResourceExistsError as taken:
-            raise Busy(f"another pass holds {self._account.name}; it ends within minutes") from taken
+        except ResourceExistsError as conflict:
+            if not inner_code(conflict).startswith("Lease"):
+                raise
+            raise Busy(f"another pass holds {self._account.name}; it ends within minutes") from conflict
         self._begin(*asked)
 
     async def keep(self, pause: float) -> None:
@@ -195,6 +197,16 @@ class InProcessLease:
     def abandon(self) -> None:
         """Keep others out for as long as a lease on a blob would."""
         self.left = 60.0
+
+
+@contextmanager
+def _made_meanwhile() -> Iterator[None]:
+    """Be content with what is there already; other conflicts are errors, as with a container that is being deleted."""
+    try:
+        yield
+    except ResourceExistsError as conflict:
+        if not inner_code(conflict).endswith("AlreadyExists"):
+            raise
 
 
 def _blob_name(account: AccountId) -> str:

@@ -10,7 +10,8 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.core import AsyncARMPipelineClient
 from azure.mgmt.core.policies import AsyncARMChallengeAuthenticationPolicy
 
-from rotation.cloud.connection import Connection, Patience
+from rotation.cloud.connection import Connection
+from rotation.cloud.patience import PacedPatience
 from rotation.cloud.translate import translated
 from rotation.errors import Forbidden
 from rotation.model import AccountId
@@ -55,7 +56,7 @@ class Rights:
                 RequestIdPolicy(),
                 UserAgentPolicy(),
                 ContentDecodePolicy(),
-                Patience(),
+                PacedPatience(),
                 AsyncARMChallengeAuthenticationPolicy(connection.credential, connection.cloud.arm_scope),
             ],
             **connection.options(),

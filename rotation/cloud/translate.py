@@ -68,13 +68,19 @@ def translate(error: Exception, doing: str) -> RotationError:
     if isinstance(error, IncompleteReadError):
         return Unavailable(f"cannot {doing}: the connection broke in the middle of the answer")
     if isinstance(error, HttpResponseError) and error.status_code is not None:
-        return _answered(error, error.status_code, f"cannot {doing}: ")
+        return _answered(error, error.status_code, f"cannot {doing}{_without_a_token(error)}: ")
     if isinstance(error, ClientAuthenticationError):
         return CredentialUnavailable(
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
     return _unreached(error, f"cannot {doing}: ")
+
+
+def _without_a_token(error: HttpResponseError) -> str:
+    """Say it where not the service has answered so, but who was asked for a token before; all others refuse ours."""
+    refused = error.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return " without a token" if isinstance(error, ClientAuthenticationError) and not refused else ""
 
 
 def _unreached(error: Exception, cannot: str) -> RotationError:

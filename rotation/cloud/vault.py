@@ -9,7 +9,8 @@ from typing import Any
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 from azure.keyvault.secrets.aio import SecretClient
 
-from rotation.cloud.connection import LONGEST_WAIT, Connection
+from rotation.cloud.connection import Connection
+from rotation.cloud.patience import LONGEST_WAIT
 from rotation.cloud.translate import translated
 from rotation.errors import (
     ChangedMeanwhile,

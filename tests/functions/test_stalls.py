@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotation.clock import SystemClock
-from rotation.cloud import connection, lease
+from rotation.cloud import connection, lease, patience
 from rotation.providers import _settle
 from rotation.triggers import PATIENCE
 from simulator.client import ControlClient
@@ -47,8 +47,9 @@ STALLS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second of patience for each answer; who waited by another measure would be here for minutes."""
-    for name in ("_READ_SECONDS", "_PROBE_READ_SECONDS", "_CALL_SECONDS"):
+    for name in ("_READ_SECONDS", "_PROBE_READ_SECONDS"):
         monkeypatch.setattr(connection, name, 1)
+    monkeypatch.setattr(patience, "_CALL_SECONDS", 1)
     monkeypatch.setitem(_settle.ONCE, "read_timeout", 1)
 
 
@@ -114,7 +115,7 @@ async def test_a_pass_that_gets_no_lease_is_tried_again(
 
 async def test_each_patience_fits_into_the_next() -> None:
     """One answer, one call with its repetitions, a caller over HTTP, the platform, and an invocation."""
-    call = connection._CALL_SECONDS + connection._READ_SECONDS
+    call = patience._CALL_SECONDS + connection._READ_SECONDS
     regenerate = _settle.ONCE["read_timeout"]
     leasing = (1 + lease._RETRIES["retry_total"]) * connection._READ_SECONDS
     hours, minutes, seconds = map(int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":"))

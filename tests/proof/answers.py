@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.integration.estates import NAMES
 from tests.proof.trial import Sent
 
-ARM, VAULT, DATA = "management", "vault", "data plane"
+ARM, VAULT, DATA, LEASES, IDENTITY = "management", "vault", "data plane", "leases", "identity"
 
-HOSTS = {ARM: r"^management\.", VAULT: r"\.vault\.", DATA: r"\.(blob|batch|webpubsub)\."}
+HOSTS = {
+    ARM: r"^management\.",
+    VAULT: r"\.vault\.",
+    DATA: rf"^({'|'.join(NAMES.values())})\..*(blob|batch|webpubsub)\.",
+    LEASES: r"^stlocal\.blob\.",
+    IDENTITY: r"^127\.",
+}
 
 FINE, WAITS, PERSON = 0, 1, 3
 """Exit codes: who acts next."""
@@ -24,6 +31,8 @@ class Kind:
     plane: str
     path: str = ""
     method: str = ""
+    action: str | None = None
+    challenge: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -31,7 +40,9 @@ class Kind:
     def claims(self, request: Sent) -> bool:
         """Whether it is one of these."""
         return (
-            self.method in ("", request.method)
+            self.challenge is request.challenge
+            and self.method in ("", request.method)
+            and self.action in (None, request.action)
             and re.search(HOSTS[self.plane], request.host) is not None
             and re.search(self.path, request.path, re.IGNORECASE) is not None
         )
@@ -39,7 +50,13 @@ class Kind:
     @property
     def which(self) -> dict[str, Any]:
         """What a fault has to say to meet them all."""
-        return {"host": HOSTS[self.plane], "path": self.path, "method": self.method}
+        return {
+            "host": HOSTS[self.plane],
+            "path": self.path,
+            "method": self.method,
+            "action": self.action,
+            "challenges": self.challenge,
+        }
 
 
 PUBLISH = Kind("publish", VAULT, "^/secrets/.", "PUT")
@@ -48,19 +65,31 @@ READ = Kind("read", VAULT, "^/secrets/.", "GET")
 REGENERATE = Kind("regenerate", ARM, "/regenerateKeys?$", "POST")
 OPERATION = Kind("operation", ARM, "/operation", "GET")
 TRY = Kind("try", DATA)
+TOKEN = Kind("token", IDENTITY)
+ACQUIRE = Kind("acquire", LEASES, method="PUT", action="acquire")
+RENEW = Kind("renew", LEASES, method="PUT", action="renew")
+RELEASE = Kind("release", LEASES, method="PUT", action="release")
+MAKE = Kind("make", LEASES, method="PUT", action="")
 KINDS = (
+    TOKEN,
+    Kind("challenge", VAULT, challenge=True),
+    ACQUIRE,
+    RENEW,
+    RELEASE,
+    MAKE,
     Kind("list", VAULT, "^/secrets/?$", "GET"),
     READ,
     PUBLISH,
     AMEND,
+    Kind("look among the deleted", VAULT, "^/deletedsecrets/.", "GET"),
     Kind("describe", ARM, "/providers/[^/]+/[^/]+/[^/]+$", "GET"),
     Kind("keys", ARM, "/listKeys$", "POST"),
     REGENERATE,
     OPERATION,
     TRY,
 )
-"""Every kind of request that a pass makes, beyond signing in."""
-CHANGING = (PUBLISH, AMEND, REGENERATE)
+"""Every kind of request that a pass makes."""
+CHANGING = (PUBLISH, AMEND, REGENERATE, ACQUIRE, RENEW, RELEASE, MAKE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +113,8 @@ class Answer:
         if kind == TRY or (kind in (REGENERATE, OPERATION) and not self.clear):
             # Whether the key works or has changed is asked again, by whoever comes next.
             return frozenset({FINE, WAITS})
+        if kind == TOKEN and self.told.get("status") in (409, 412):
+            return frozenset({PERSON})
         if kind == READ and self.told.get("status") == 404:
             return frozenset({WAITS})
         return frozenset({FINE, self.who})
@@ -124,10 +155,14 @@ BEFORE = {
             DATA: {"code": "KeyBasedAuthenticationNotPermitted"},
         },
     ),
-    "404": Answer(PERSON, {"status": 404}, {ARM: {"code": "ResourceNotFound"}, VAULT: {"code": "SecretNotFound"}}),
+    "404": Answer(
+        PERSON,
+        {"status": 404},
+        {ARM: {"code": "ResourceNotFound"}, VAULT: {"code": "SecretNotFound"}, LEASES: {"code": "BlobNotFound"}},
+    ),
     "408": Answer(WAITS, {"status": 408}),
     "409 locked": Answer(PERSON, {"status": 409, "code": "ScopeLocked"}),
-    "409 in conflict": Answer(WAITS, {"status": 409, "code": "Conflict"}),
+    "409 in conflict": Answer(WAITS, {"status": 409, "code": "Conflict"}, {LEASES: {"code": "ContainerBeingDeleted"}}),
     "412": Answer(PERSON, {"status": 412}),
     "429": Answer(WAITS, {"status": 429}),
     "429, again in a second": Answer(WAITS, {"status": 429, "retry_after": 1}),
@@ -154,6 +189,10 @@ AFTER = {
 """Answers that do not tell that a request had its effect; one that has none is answered so as well as before."""
 
 
+LEASED = {"409 leased": Answer(WAITS, {"status": 409, "code": "LeaseAlreadyPresent"})}
+"""What is said of leases alone."""
+
+
 def answers_to(kind: Kind) -> Mapping[str, Answer]:
     """Every answer to requests of a kind, once."""
-    return BEFORE | AFTER if kind in CHANGING else BEFORE
+    return BEFORE | (AFTER if kind in CHANGING else {}) | (LEASED if kind.plane == LEASES else {})

@@ -1,8 +1,15 @@
 """How much of the proof is run, and how much that was."""
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+from simulator.client import ControlClient
+
+if TYPE_CHECKING:
+    from tests.proof.trial import Stage
 
 _TALLY = pytest.StashKey[Counter[str]]()
 
@@ -17,6 +24,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if tally := config.stash.get(_TALLY, None):
         terminalreporter.section("proof")
         terminalreporter.write_line(", ".join(f"{number:,} {what}" for what, number in sorted(tally.items())))
+
+
+@pytest.fixture
+def stage(simulator: ControlClient, azurite: str) -> Iterator["Stage"]:
+    """Where stories are told."""
+    from tests.proof.trial import stage as opened  # noqa: PLC0415  it imports aiohttp, which is not to come too early
+
+    with opened(simulator, azurite) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,19 @@ def at_each_request(sent: Sequence[Sent]) -> Iterator[Death]:
     The third is the first one of the next request, since a process that has heard an answer and sent nothing more has
     changed nothing; after the last request nothing is left to finish.
     """
-    for n, request in enumerate(sent):
-        for when in ("before", "after"):
-            yield Death(f"{when} {n} {request}", (_stall(skip=n, when=when),))
+    for n in range(len(sent)):
+        yield from (_at(sent, n, when) for when in ("before", "after"))
+
+
+def at_each_lease(sent: Sequence[Sent]) -> Iterator[Death]:
+    """Every state that a death may leave the leases in."""
+    yield from (_at(sent, n, "after") for n, request in enumerate(sent) if request.leases)
 
 
 def among_writes(sent: Sequence[Sent]) -> Iterator[Death]:
     """Every way in which some of the writes that are sent together arrive, and others do not."""
     for method in ("PUT", "PATCH"):
-        secrets = sorted({request.secret for request in sent if request.method == method})
+        secrets = _written(sent, method)
         for number in range(1, len(secrets)):
             for lost in combinations(secrets, number):
                 yield _writing(method, secrets, lost)
@@ -59,8 +63,12 @@ def at_each_change(sent: Sequence[Sent]) -> Iterator[Death]:
     yield from after_each_regenerate(sent)
     yield from among_writes(sent)
     for method in ("PUT", "PATCH"):
-        if secrets := sorted({request.secret for request in sent if request.method == method}):
+        if secrets := _written(sent, method):
             yield _writing(method, secrets, lost=())
+
+
+def _written(sent: Sequence[Sent], method: str) -> list[str]:
+    return sorted({request.secret for request in sent if request.secret and request.method == method})
 
 
 def _writing(method: str, secrets: Sequence[str], lost: Sequence[str]) -> Death:
@@ -70,6 +78,13 @@ def _writing(method: str, secrets: Sequence[str], lost: Sequence[str]) -> Death:
         f"{method} lost for {', '.join(lost) or 'none'}",
         tuple(_stall(method=method, path=f"^/secrets/{secret}", when=when) for secret, when in moments),
     )
+
+
+def _at(sent: Sequence[Sent], n: int, when: str) -> Death:
+    """At one of the requests, told by its number among those that are challenged as it is, or are not."""
+    alike = sum(request.challenge is sent[n].challenge for request in sent[:n])
+    stall = _stall(host=".", path=".", challenges=sent[n].challenge, skip=alike, when=when)
+    return Death(f"{when} {n} {sent[n]}", (stall,))
 
 
 def _stall(**told: Any) -> dict[str, Any]:
@@ -90,11 +105,12 @@ def dies(
     with ExitStack() as graves:
         for death, machine in deaths:
             stalls = [trial.simulator.fault(**stall) for stall in death.stalls]
+            began = machine.loop.leapt
             with trial.during(comes) as asked:
                 dead = machine.die(asked, trial.simulator, *stalls)
             graves.callback(machine.bury, dead)
             trial.look()
-            comes = comes.later()
+            comes = comes.later(machine.loop.leapt - began)
         for between in meanwhile:
             trial.happens(between)
         trial.simulator.clear_journal()

@@ -1,24 +1,27 @@
 """A machine on which passes run as if each were a process of its own, and whose time can stand still, or leap.
 
-What a process of ours has to itself is made anew for each pass: SDK clients with what they cache, and leases.
-The machine lends it sockets and tokens, which remember nothing of an account and cost more than all the rest.
+What a process of ours has to itself is made anew for each pass: SDK clients with what they cache, tokens, and leases.
+The machine lends it sockets, which remember nothing and cost more than all the rest.
 """
 
 import asyncio
 import os
 import selectors
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import aiohttp
+from azure.keyvault.secrets._shared import http_challenge_cache
 
 from rotation.clock import SystemClock
 from rotation.cloud.connection import Connection, connect
-from rotation.cloud.lease import InProcessLeases
+from rotation.cloud.credential import open_credential
+from rotation.cloud.lease import BlobLeases, InProcessLeases
 from rotation.cloud.pace import Paces
+from rotation.cloud.transport import Transport
 from rotation.cloud.vault import KeyVault
 from rotation.fleet import Fleet
 from rotation.ports import Tools
@@ -33,7 +36,10 @@ T = TypeVar("T")
 PATIENCE = 10.0
 """Seconds in which a request has to come."""
 
-IDLE = 0.01
+READ_SECONDS = 20.0
+"""Seconds in which a token has to come, before it is asked for again."""
+
+IDLE = 0.002
 """Seconds without an event after which a hasty loop looks whether anything is still to come."""
 
 
@@ -45,12 +51,19 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.hasty = False
+        self.idle = IDLE
+        """Seconds that a leap takes."""
         self._stalled: Callable[[], int] = _none
         self._in_the_air = 0
         self._broken = 0
         self._leapt = 0.0
         self._sockets = _Selector(self)
         super().__init__(self._sockets)
+
+    @property
+    def leapt(self) -> timedelta:
+        """The time that was leapt over so far."""
+        return timedelta(seconds=self._leapt)
 
     def time(self) -> float:
         """Seconds, those included that were leapt over."""
@@ -105,11 +118,12 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if not self._loop.hasty or timeout is None or timeout <= IDLE:
+        idle = self._loop.idle
+        if not self._loop.hasty or timeout is None or timeout <= idle:
             return super().select(timeout)
-        events = super().select(IDLE)
+        events = super().select(idle)
         if not events and self._loop.is_forsaken():
-            self._loop.leap(timeout - IDLE)
+            self._loop.leap(timeout - idle)
         return events
 
 
@@ -159,6 +173,7 @@ class Machine:
 
     def die(self, visit: Visit, simulator: ControlClient, *stalls: str) -> asyncio.Task[Report]:
         """Begin a pass, and stop the machine as soon as every one of the stalls has struck."""
+        self.loop.expect(_none)
 
         def struck() -> bool:
             return all(simulator.hits(stall, PATIENCE) for stall in stalls)
@@ -170,7 +185,7 @@ class Machine:
             assert not doomed.done(), "the pass did not come to the request at which it was to die"
             return doomed
 
-        return self.run(live())
+        return self.run(live(), hasty=True)
 
     def bury(self, dead: asyncio.Task[Report]) -> None:
         """Clear a dead pass away, once nobody looks at its world any more."""
@@ -182,17 +197,26 @@ class Machine:
         self.run(end())
 
     async def _rotate(self, visit: Visit) -> Report:
-        fleet = Fleet(self._process(visit.ahead))
-        survey = await fleet.survey()
-        groups = survey.groups if visit.every else fleet.sift(survey, visit.request)[0]
-        return await fleet.rotate(survey, groups, visit.request)
+        async with self._process(visit.ahead) as tools:
+            fleet = Fleet(tools)
+            survey = await fleet.survey()
+            groups = survey.groups if visit.every else fleet.sift(survey, visit.request)[0]
+            return await fleet.rotate(survey, groups, visit.request)
 
-    def _process(self, ahead: timedelta) -> Tools:
-        connection = replace(self.connection, clock=_Clock(ahead), paces=Paces())
+    @asynccontextmanager
+    async def _process(self, ahead: timedelta) -> AsyncIterator[Tools]:
+        # The SDK keeps what vaults have asked for in the module, as if for the life of a process.
+        http_challenge_cache.clear()
+        settings, transport = self.settings, Transport(self.connection.session, READ_SECONDS)
+        async with open_credential(settings.cloud, settings.client_id, transport) as credential:
+            yield self._tools(replace(self.connection, clock=_Clock(ahead), credential=credential, paces=Paces()))
+
+    def _tools(self, connection: Connection) -> Tools:
+        leases = self.settings.leases
         return Tools(
             vaults={name: KeyVault(name, url, connection) for name, url in self.settings.vaults.items()},
             providers=all_providers(connection, self.settings.own_storage),
-            leases=InProcessLeases(),
+            leases=BlobLeases(leases, connection) if leases else InProcessLeases(),
             clock=connection.clock,
             limits=self.settings.limits,
         )

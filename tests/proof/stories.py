@@ -10,6 +10,7 @@ from rotation.model import Request, Role, Suspect, Trigger
 from rotation.tags import format_time
 from simulator.client import ControlClient
 from tests.integration.estates import FORMATS, NAMES, SLOTS, publication
+from tests.proof.lease_storage import LeaseStorage
 
 AT_ONCE = timedelta(0)
 MINUTE = timedelta(minutes=1)
@@ -22,11 +23,13 @@ YOUNG = {"created": "PT1H", "expires": "P89D"}
 NEW = {"created": "PT1M", "expires": "P90D"}
 
 REFUSALS = {
-    "storage": {"host": "blob", "status": 403, "code": "AuthenticationFailed"},
+    "storage": {"host": f"^{NAMES['storage']}\\.blob", "status": 403, "code": "AuthenticationFailed"},
     "batch": {"host": "batch", "status": 403, "code": "AuthenticationFailed"},
     "webpubsub": {"host": "webpubsub", "status": 401},
 }
 """How each data plane says that it does not know a key."""
+MISSING = {"path": "^/secrets/.", "method": "GET", "times": 1, "status": 404, "code": "SecretNotFound"}
+"""A vault that does not know one of the secrets, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,14 @@ class Visit:
     """How long after a crash the same comes again."""
     refused: bool = False
     """Whether the service does not accept any new key yet."""
+    missing: bool = False
+    """Whether a secret is not there when it is read, though it was listed, and is there again afterwards."""
     overtaken: bool = False
     """Whether another pass has replaced the key that is meant, since it was declared compromised."""
 
-    def later(self) -> "Visit":
-        """The same, once more."""
-        return replace(self, ahead=self.ahead + self.again)
+    def later(self, passed: timedelta = AT_ONCE) -> "Visit":
+        """The same, once more, when so much time had passed meanwhile."""
+        return replace(self, ahead=self.ahead + passed + self.again)
 
     def naming(self, keys: Mapping[str, str], idle: str) -> "Visit":
         """The same, where what it speaks of is settled; `keys` are the fingerprints when the story began."""
@@ -56,9 +61,9 @@ class Visit:
         return replace(self, request=replace(self.request, suspects=(meant,)))
 
 
-def sweep(ahead: timedelta = AT_ONCE, *, refused: bool = False) -> Visit:
+def sweep(ahead: timedelta = AT_ONCE, **told: bool) -> Visit:
     """The timer that does what is due."""
-    return Visit(request=Request(Trigger.SCHEDULE), ahead=ahead, every=False, again=GRACE, refused=refused)
+    return Visit(request=Request(Trigger.SCHEDULE), ahead=ahead, every=False, again=GRACE, **told)
 
 
 def audit() -> Visit:
@@ -87,10 +92,14 @@ class Story:
     state: str = ""
     """What is noted on each publication; `{ago}` is yesterday, `{other}` the second slot."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    first: bool = False
+    """Whether no pass has ever held a lease, so that what leases are on is not there yet."""
 
-    def begin(self, simulator: ControlClient, service: str, forms: tuple[str, ...]) -> None:
+    def begin(self, simulator: ControlClient, service: str, forms: tuple[str, ...], leases: LeaseStorage) -> None:
         """Put the simulator's estate at the beginning of the story, with new keys and an empty journal."""
-        simulator.reset(self.estate(service, forms))
+        simulator.reset(self.estate(service, forms) | leases.elsewhere)
+        if self.first:
+            leases.forget()
         if self.drifted:
             simulator.regenerate(NAMES[service], SLOTS[service][0])
 
@@ -119,6 +128,8 @@ class Story:
 
 STORIES = {
     "rotate": Story(age=DUE, visits=(sweep(),)),
+    "rotate, for the first time": Story(age=DUE, first=True, visits=(sweep(),)),
+    "rotate, a secret missing at first": Story(age=DUE, visits=(sweep(missing=True), sweep(GRACE))),
     "rotate, then retire": Story(age=DUE, policy="retire-after=P7D", visits=(sweep(), sweep(8 * DAY))),
     "force": Story(age=YOUNG, visits=(operator(force=True),)),
     "republish": Story(drifted=True, visits=(audit(),)),
@@ -133,6 +144,7 @@ STORIES = {
         settings={"ROTATION_PROBE_TIMEOUT": "PT0S"},
         visits=(sweep(refused=True), sweep(20 * MINUTE)),
     ),
+    "wait, then stage": Story(age=DUE, visits=(sweep(refused=True), sweep(20 * MINUTE))),
     "publish": Story(age=DUE, state="staged-slot={other};staged-at={ago}", visits=(sweep(),)),
     "compromised active": Story(age=YOUNG, visits=(operator(compromised=Role.ACTIVE, grace=GRACE), sweep(20 * MINUTE))),
     "compromised active, at once": Story(age=YOUNG, visits=(operator(compromised=Role.ACTIVE, grace=AT_ONCE),)),

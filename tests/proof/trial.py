@@ -9,9 +9,10 @@ from rotation.report import Report
 from simulator.client import ControlClient
 from tests.integration.estates import SLOTS
 from tests.proof.application import Applications
+from tests.proof.lease_storage import LeaseStorage, lease_storage
 from tests.proof.machine import Machine, machine
 from tests.proof.picture import Picture, keys, shut_out, take
-from tests.proof.stories import MIXED, REFUSALS, STORIES, Story, Visit
+from tests.proof.stories import MISSING, MIXED, REFUSALS, STORIES, Story, Visit
 
 PAUSE = 0.02
 """Seconds."""
@@ -19,19 +20,24 @@ PAUSE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request of a pass, beyond signing in."""
+    """One request of a pass."""
 
     method: str
     host: str
     path: str
+    action: str
+    """What it does with a lease on a blob; empty for all other requests."""
+    challenge: bool
+    """Whether it goes to a vault without a token; all it can come to is the vault's challenge."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.host}/…/{self.path.strip('/').rpartition('/')[2]}"
+        what = " ".join(filter(None, (self.method, self.action, "unsigned" if self.challenge else "")))
+        return f"{what} {self.host}/…/{self.path.strip('/').rpartition('/')[2]}"
 
     @property
     def secret(self) -> str:
-        """The name of the secret, of a request that is about one."""
-        return self.path.split("/")[2]
+        """The name of the secret, of a request that is about one; empty for all others."""
+        return self.path.split("/")[2] if self.path.startswith("/secrets/") else ""
 
     @property
     def regenerates(self) -> bool:
@@ -41,7 +47,17 @@ class Sent:
     @property
     def changes(self) -> bool:
         """Whether the world is another one after it."""
-        return self.method in ("PUT", "PATCH") or self.regenerates
+        return bool(self.secret and self.writes) or self.regenerates
+
+    @property
+    def writes(self) -> bool:
+        """Whether its method is one that writes."""
+        return self.method in ("PUT", "PATCH")
+
+    @property
+    def leases(self) -> bool:
+        """Whether it is about a lease, or makes the place for one."""
+        return bool(self.action) or (self.writes and not self.secret)
 
 
 @dataclass
@@ -50,6 +66,7 @@ class Trial:
 
     simulator: ControlClient
     machine: Machine
+    leases: LeaseStorage
     applications: Applications
     story: Story
     service: str
@@ -61,7 +78,7 @@ class Trial:
 
     def begin(self, point: str) -> None:
         """Begin anew; `point` says in complaints what is tried this time."""
-        self.story.begin(self.simulator, self.service, self.forms)
+        self.story.begin(self.simulator, self.service, self.forms, self.leases)
         self._point = f"{self.service}: {point}"
         self._keys = keys(self.simulator)
         self._known = set(shut_out(self.simulator.history()))
@@ -84,17 +101,27 @@ class Trial:
 
     @contextmanager
     def during(self, visit: Visit) -> Iterator[Visit]:
-        """Set the services' clocks, and what they think of new keys; the visit is then one to this story's keys."""
+        """Set the services' clocks, and what they think of new keys; the visit is then one to this story's keys.
+
+        So much time lies between two visits that no lease goes on.
+        """
+        self.leases.run_out()
         self.simulator.behave(clock_offset=visit.ahead.total_seconds(), operation_seconds=self.operation_seconds)
-        refusing = self.simulator.fault(**REFUSALS[self.service]) if visit.refused else None
+        wrong = [REFUSALS[self.service]] * visit.refused + [MISSING] * visit.missing
+        faults = [self.simulator.fault(**told) for told in wrong]
         yield visit.naming(self._keys, SLOTS[self.service][1])
-        if refusing:
-            self.simulator.lift(refusing)
+        for fault in faults:
+            self.simulator.lift(fault)
 
     def sent(self) -> list[Sent]:
         """The requests since the journal was cleared."""
-        journal = self.simulator.journal()
-        return [Sent(entry["method"], entry["host"], entry["path"]) for entry in journal if not entry["sign_in"]]
+        return [
+            Sent(
+                **{name: entry[name] for name in ("method", "host", "path", "action")},
+                challenge=entry["sign_in"] and ".vault." in entry["host"],
+            )
+            for entry in self.simulator.journal()
+        ]
 
     def forget_what_hangs(self) -> None:
         """Wait until requests that nobody awaits any more are given up; they would take effect when let go."""
@@ -135,15 +162,35 @@ class Trial:
             self.complaints.append(f"{self._point}: {otherwise}")
 
 
-@contextmanager
-def trial(
-    simulator: ControlClient, name: str, service: str, forms: tuple[str, ...] = (), deaths: int = 0
-) -> Iterator[tuple[Trial, list[Machine]]]:
-    """A story, with as many machines on which to die; with three publications unless told otherwise."""
-    story, forms = STORIES[name], forms or MIXED[service]
-    told = story.estate(service, forms)["vaults"]
-    vaults = [vault["name"] for vault in told]
-    with ExitStack() as running:
-        lives, *dying = (running.enter_context(machine(vaults, **story.settings)) for _ in range(1 + deaths))
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where stories are told: all of Azure, and a place for leases."""
+
+    simulator: ControlClient
+    leases: LeaseStorage
+
+    @contextmanager
+    def trial(
+        self, name: str, service: str, forms: tuple[str, ...] = (), deaths: int = 0
+    ) -> Iterator[tuple[Trial, list[Machine]]]:
+        """A story, with as many machines on which to die; with three publications unless told otherwise."""
+        story, forms = STORIES[name], forms or MIXED[service]
+        told = story.estate(service, forms)["vaults"]
+        vaults = [vault["name"] for vault in told]
         secrets = [f"{vault['name']}/{secret['name']}" for vault in told for secret in vault["secrets"]]
-        yield Trial(simulator, lives, Applications(lives, service, secrets), story, service, forms), dying
+        settings = {"AzureWebJobsStorage": self.leases.setting, **story.settings}
+        with ExitStack() as running:
+            lives, *dying = (running.enter_context(machine(vaults, **settings)) for _ in range(1 + deaths))
+            applications = Applications(lives, service, secrets)
+            tried = Trial(self.simulator, lives, self.leases, applications, story, service, forms)
+            if not story.first:
+                tried.begin("long before, so that the place for leases is there")
+                tried.happens(story.visits[0])
+            yield tried, dying
+
+
+@contextmanager
+def stage(simulator: ControlClient, azurite: str) -> Iterator[Stage]:
+    """A simulator, and an emulator told by its connection string."""
+    with lease_storage(azurite) as leases:
+        yield Stage(simulator, leases)

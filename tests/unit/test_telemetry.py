@@ -112,5 +112,6 @@ def test_the_sdks_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("azure").setLevel(logging.NOTSET)
     telemetry.configure()
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").info("Request URL: …")
+    logging.getLogger("azure.identity.aio._credentials.chained").warning("Content: …")
 
     assert [] == caplog.records

@@ -51,6 +51,16 @@ def test_the_challenge_is_spared(simulator: ControlClient) -> None:
     assert get_secret().status == 500
 
 
+def test_the_challenge_can_be_struck(simulator: ControlClient) -> None:
+    """A vault may refuse who has no token yet, as one behind a firewall does; who has one is none of its business."""
+    fault = simulator.fault(challenges=True, times=1, status=403)
+
+    assert get_secret().status == 200
+    assert send("GET", ORDERS_KEY).status == 403
+    assert send("GET", ORDERS_KEY).status == 401
+    assert simulator.hits(fault) == 1
+
+
 @pytest.mark.parametrize(("when", "regenerated"), [("before", 0), ("after", 1)])
 def test_a_fault_comes_before_or_after_the_effect(simulator: ControlClient, when: str, regenerated: int) -> None:
     """The same error, and only in one case a new key."""

@@ -18,16 +18,18 @@ import aiohttp
 import pytest
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 
+from rotation import telemetry
 from rotation.clock import SystemClock
+from rotation.cloud import patience
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import translated
 from rotation.cloud.vault import KeyVault
-from rotation.errors import BadInput, CredentialUnavailable, NotFound, RotationError, Unavailable, Untrusted
+from rotation.errors import BadInput, CredentialUnavailable, NotFound, RotationError, Throttled, Unavailable, Untrusted
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
@@ -125,6 +127,89 @@ async def test_without_an_identity_the_way_out_is_told(simulator: ControlClient,
 
     with pytest.raises(CredentialUnavailable, match="az login"):
         await providers.for_type(STORAGE).describe(an_account(simulator))
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"status": 408}, Unavailable),
+        ({"status": 429, "retry_after": 3600}, Throttled),
+        ({"status": 500}, Unavailable),
+        ({"status": 503, "retry_after": 3600}, Unavailable),
+        ({"cut": True}, Unavailable),
+    ],
+    ids=["408", "429", "500", "503", "cut"],
+)
+async def test_an_endpoint_of_tokens_that_is_busy_is_waited_for(
+    simulator: ControlClient,
+    providers: Providers,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    expected: type,
+) -> None:
+    """The next pass signs in; nobody is told to look for an identity, or kept waiting for an hour."""
+    monkeypatch.setattr(patience, "_CALL_SECONDS", 1)
+    simulator.fault(path="/msi/token", **told)
+    began = time.monotonic()
+
+    with pytest.raises(expected, match="cannot read stcontosoorders"):
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+    assert time.monotonic() - began < 60
+
+
+async def test_whose_token_failed_is_told(simulator: ControlClient, providers: Providers) -> None:
+    """Nothing was asked of the service that the token is for."""
+    simulator.fault(path="/msi/token", status=429, retry_after=3600)
+
+    with pytest.raises(Throttled, match="without a token: too many requests"):
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+    assert {"127.0.0.1"} == {entry["host"].partition(":")[0] for entry in simulator.journal()}
+
+
+@pytest.mark.parametrize("status", [400, 409])
+async def test_an_identity_that_was_taken_away_is_told_as_one_that_never_was(
+    simulator: ControlClient, providers: Providers, connection: Connection, status: int
+) -> None:
+    """The answer is not one of the service that the next token is for."""
+    vault = KeyVault("kv-orders", "https://kv-orders.vault.azure.net", connection)
+    assert [secret async for secret in vault.list()]
+    simulator.fault(path="/msi/token", status=status, code="Conflict")
+
+    with pytest.raises(CredentialUnavailable, match="az login"):
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+
+
+async def test_who_waits_for_a_token_shares_its_failure(simulator: ControlClient, connection: Connection) -> None:
+    """A hundred vaults would wait for an endpoint that hangs, one after the other; who comes later asks anew."""
+    fault = simulator.fault(path="/msi/token", status=429, retry_after=3600)
+    scope = "https://vault.azure.net/.default"
+
+    async def sign_in() -> None:
+        with pytest.raises(ClientAuthenticationError, match="TooManyRequests"):
+            await connection.credential.get_token(scope)
+
+    await asyncio.gather(*(sign_in() for _ in range(10)))
+    assert 1 == tokens(simulator)
+    await sign_in()
+    assert 2 == tokens(simulator)
+
+    simulator.lift(fault)
+    assert (await connection.credential.get_token(scope)).token
+
+
+async def test_a_garbled_token_is_not_quoted(
+    simulator: ControlClient, providers: Providers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S6: the SDK warns of an answer that it cannot read, with all that stands there."""
+    caplog.set_level(logging.DEBUG)
+    telemetry.configure()
+    simulator.fault(path="/msi/token", status=200, body='{"access_token": "eyJhbGciOiJSUzI1NiIsImtpZCI6InR3byJ9.e30')
+
+    with pytest.raises(CredentialUnavailable) as caught:
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+
+    assert "eyJ" not in "".join(traceback.format_exception(caught.value))
+    assert "eyJ" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from rotation.clock import SystemClock
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.lease import BlobLeases, InProcessLeases
-from rotation.errors import Busy, LeaseLost, RotationError
+from rotation.errors import Busy, LeaseLost, ReadOnlyLock, RotationError, Unavailable
 from rotation.model import AccountId, Sensitive
 from rotation.ports import Leases
 from rotation.settings import Container
-from tests.functions.leases import port, reached_at
+from simulator.client import ControlClient
+from tests.functions.leases import CONTAINER, port, reached_at
 from tests.functions.relay import relay
+from tests.proof.lease_storage import lease_storage
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 ONE, OTHER = (
@@ -235,6 +237,50 @@ async def test_a_lease_counts_from_when_it_was_asked_for(
             while lease._ends == taken:  # noqa: ASYNC110  the lease tells nobody
                 await asyncio.sleep(0.01)
             assert lease._ends <= clock.time() - way.late + SECONDS
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"action": "acquire", "code": "LeaseAlreadyPresent"}, Busy),
+        ({"action": "acquire", "code": "ScopeLocked"}, ReadOnlyLock),
+        ({"action": "", "code": "ContainerBeingDeleted"}, Unavailable),
+    ],
+    ids=["held", "locked", "being deleted"],
+)
+async def test_each_conflict_is_told_as_what_it_is(
+    simulator: ControlClient,
+    azurite: str,
+    connection: Connection,
+    told: dict[str, str],
+    expected: type[RotationError],
+) -> None:
+    """Another pass, a lock, and a container that can be made again in half a minute."""
+    with lease_storage(azurite) as storage:
+        storage.forget()
+        simulator.reset(storage.elsewhere)
+        simulator.fault(host=f"^{storage.host}", method="PUT", status=409, **told)
+        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
+
+        with pytest.raises(expected, match="stone"):
+            await take(leases, ONE)
+
+
+async def test_what_another_pass_has_made_meanwhile_is_no_conflict(
+    simulator: ControlClient, azurite: str, connection: Connection
+) -> None:
+    """Both find that there is no container, and both make one."""
+    with lease_storage(azurite) as storage:
+        storage.forget()
+        simulator.reset(storage.elsewhere)
+        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
+        await take(leases, ONE)
+        missing = simulator.fault(
+            host=f"^{storage.host}", action="acquire", times=1, status=404, code="ContainerNotFound"
+        )
+
+        await take(leases, ONE)
+        assert 1 == simulator.hits(missing)
 
 
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
