@@ -1251,6 +1251,13 @@ GUARDS: tuple[Guard, ...] = (
         f"{ADAPTERS}/test_connection.py",
     ),
     Guard(
+        "a reason with a key in disguise is not logged",
+        "rotation/orders.py",
+        "    return HIDDEN if looks_pasted(text) else text\n",
+        "    return text\n",
+        ORDERS,
+    ),
+    Guard(
         "a secret that is disabled since the listing sets its account aside",
         "rotation/observe.py",
         "            return replace(listed, enabled=False)",

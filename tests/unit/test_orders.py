@@ -10,6 +10,7 @@ import pytest
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
 from rotation.orders import MAX_BODY, MAX_REASON, MAX_STRANGE, Order, Question, read_order, read_question
+from rotation.quoting import HIDDEN
 from tests.surface.leaks import leaked
 
 REF = SecretRef("kv-one", "secret-0")
@@ -35,6 +36,15 @@ def test_a_body_of_blanks_is_no_json() -> None:
 def test_an_order_needs_no_body(body: bytes) -> None:
     """The address alone asks for what is due."""
     assert Order(ref=REF) == read_order("KV-One", "Secret-0", {"code": "x"}, body)
+
+
+@pytest.mark.parametrize("reason", [SPACED, f"leaked: {SPACED}"])
+def test_a_reason_with_a_key_in_disguise_is_not_kept(reason: str) -> None:
+    """S6: it is logged, and an emergency is not held up for it."""
+    kept = order(reason=reason).reason
+
+    assert kept == HIDDEN
+    assert [] == leaked(kept, [SPACED, SPACED.replace(" ", "+")])
 
 
 def test_everything_that_may_be_asked_for_is_read() -> None:
