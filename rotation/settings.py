@@ -73,6 +73,7 @@ _SCOPE = re.compile(
     rf"/subscriptions/{_GUID.pattern}(?:/resourceGroups/[^/]+(?:/providers/[^/]+/[^/]+/[^/]+)?)?", re.IGNORECASE
 )
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+_BLOBS = (*(f".blob.{cloud.storage_suffix}" for cloud in CLOUDS.values()), ".blob.storage.azure.net")
 _HERE = ("127.0.0.1", "localhost")
 _REFERENCE = "@Microsoft.KeyVault("
 _SCHEDULE = re.compile(r"[0-9*/,-]+(?: +[0-9*/,-]+){3}(?: +[0-9A-Za-z*/,-]+){2}")
@@ -329,12 +330,14 @@ def _host_container(text: str) -> Container | None:
 
 
 def _url(text: str) -> SplitResult:
-    """An URL that is encrypted, or that of an emulator on this machine."""
+    """The URL of blobs, which are sent our token, or that of an emulator on this machine."""
     url = urlsplit(text)
     if url.scheme != "https" and url.hostname not in _HERE:
         raise ValueError("not an https URL")
     if not url.hostname:
         raise ValueError("the URL names no host")
+    if url.hostname not in _HERE and not url.hostname.endswith(_BLOBS):
+        raise ValueError(f"the URL is not one of blobs, https://ACCOUNT{_BLOBS[0]}")
     return url
 
 

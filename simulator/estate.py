@@ -22,6 +22,7 @@ DEFAULT_SUBSCRIPTION = "0c0ffee0-5d3a-4f43-9a52-6f1d1b7a7e55"
 DEFAULT_KEY_AGE = timedelta(days=30)
 RANDOM_BYTES = 32
 PORTS = range(1, 65536)
+HOST = re.compile(r"[a-z0-9.-]+")
 ACCOUNT_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     r"/providers/(?P<type>[^/]+/[^/]+)/(?P<name>[^/]+)",
@@ -121,10 +122,12 @@ def _identity(world: World, reader: Reader) -> tuple[Kind | None, str, str]:
 
 def _read_elsewhere(world: World, reader: Reader) -> None:
     host, port = reader.required("host").lower(), reader.take("port", int, 0)
-    if host and locate(host, world.cloud) is None:
+    if host and (locate(host, world.cloud) is None or not HOST.fullmatch(host)):
         reader.complain("host", "is not a host of Azure")
     if port not in PORTS:
         reader.complain("port", f"has to be from {PORTS[0]} to {PORTS[-1]}")
+    if host in world.elsewhere:
+        reader.complain("host", f"{host} is already there")
     world.elsewhere[host] = port
     reader.done()
 

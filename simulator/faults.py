@@ -10,6 +10,8 @@ from simulator.clouds import Plane
 from simulator.reader import Reader
 from simulator.wire import Call
 
+LEASE_ACTIONS = ("acquire", "renew", "release", "break", "change")
+
 
 @dataclass(slots=True, eq=False)
 class Fault:
@@ -145,6 +147,8 @@ def _read(reader: Reader, fault_id: str) -> Fault:
         stall=reader.take("stall", bool, default=False),
     )
     reader.done()
+    if fault.action not in (None, "", *LEASE_ACTIONS):
+        reader.complain("action", f"has to be one of {', '.join(LEASE_ACTIONS)}, or empty")
     if fault.when not in ("before", "after"):
         reader.complain("when", "has to be before or after")
     if sum(map(bool, (fault.status, fault.cut, fault.delay, fault.stall))) != 1:

@@ -1,6 +1,7 @@
 """Who we are: one credential per process, whose tokens all clients share."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,19 +11,29 @@ from typing import Any, Self
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.credentials_async import AsyncSupportsTokenInfo
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.identity.aio import DefaultAzureCredential
 
 from rotation.clock import SystemClock
 from rotation.cloud.clouds import Cloud
 from rotation.cloud.patience import Patience
+from rotation.cloud.translate import NoTokenError
 
 _EARLY = timedelta(minutes=5)
 """How long before its end a token is replaced; what the SDK's own clients do."""
 
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
 """How an endpoint says that it has no token now; others say that it has none for us."""
+
+_UNANSWERED = (ServiceRequestError, ServiceResponseError)
+_ENTRA_NUMBER = re.compile(r"AADSTS[0-9]+")
 
 _CLI_SECONDS = 30
 """How long the Azure CLI may take for a token; the SDK's 10 s are short on a busy machine."""
@@ -50,27 +61,30 @@ def open_credential(cloud: Cloud, client_id: str | None, transport: AsyncHttpTra
 
 
 class _Way:
-    """One way to sign in, which remembers what waiting may mend: the chain that tries it keeps only texts."""
+    """One way to sign in, which remembers how it failed: the chain that tries it keeps only texts."""
 
     def __init__(self, credential: Any) -> None:  # noqa: ANN401  the SDK's own are of many types
         self._credential = credential
         # By this name the chain tells which ways it has tried.
         self._credential_name = getattr(credential, "_credential_name", type(credential).__name__)
-        self.failure: AzureError | None = None
+        self.failures: dict[tuple[str, ...], AzureError] = {}
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Ask for a token."""
-        self.failure = None
         try:
             token: AccessTokenInfo = await self._credential.get_token_info(*scopes, options=options)
-        except (ServiceRequestError, ServiceResponseError) as unanswered:
-            self.failure = unanswered
-            raise
-        except ClientAuthenticationError as refused:
-            if refused.status_code in _PASSING:
-                self.failure = refused
+        except AzureError as failure:
+            self.failures[scopes] = failure
             raise
         return token
+
+    def said(self, *scopes: str) -> str:
+        """Who refused a token, and how, by status and Entra's number: a text may hold anything. Empty where unasked."""
+        failure = self.failures.get(scopes)
+        status = failure.status_code if isinstance(failure, HttpResponseError) else None
+        number = _ENTRA_NUMBER.search(str(failure))
+        words = [word for word in (str(status or ""), number[0] if number else "") if word]
+        return ", ".join((self._credential_name, *words)) if words else ""
 
     async def close(self) -> None:
         """Close the credential behind."""
@@ -97,17 +111,21 @@ class SharedTokens:
         wanted = (scopes, options.get("tenant_id"), options.get("enable_cae"))
         before = self._failures.get(wanted)
         async with self._locks[wanted]:
+            # Claims mean that the service has revoked the token that we hold.
+            held = None if options.get("claims") else self._held.get(wanted)
+            if held is not None and not _is_stale(held):
+                return held
             failure = self._failures.get(wanted)
             if failure is not None and failure is not before:
                 # Or a hundred clients would wait for an endpoint that hangs, one after the other.
                 raise failure
-            # Claims mean that the service has revoked the token that we hold.
-            if options.get("claims") or wanted not in self._held or _is_stale(self._held[wanted]):
-                try:
-                    self._held[wanted] = await self._ask(scopes, options)
-                except AzureError as error:
-                    self._failures[wanted] = error
-                    raise
+            try:
+                self._held[wanted] = await self._ask(scopes, options)
+            except AzureError as error:
+                if held is not None and not _is_ending(held):
+                    return held
+                self._failures[wanted] = error
+                raise
             return self._held[wanted]
 
     async def get_token(
@@ -128,15 +146,20 @@ class SharedTokens:
         return AccessToken(token.token, token.expires_on)
 
     async def _ask(self, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+        for way in self._ways:
+            way.failures.pop(scopes, None)
         try:
             return await self._credential.get_token_info(*scopes, options=options)
-        except ClientAuthenticationError as refused:
+        except AzureError:
             # Who was not answered, or not now, has an identity all the same; waiting helps.
             for way in self._ways:
-                if way.failure is not None:
-                    raise way.failure from None
+                if isinstance(failure := way.failures.get(scopes), _UNANSWERED):
+                    raise NoTokenError(failure.message, error=failure.inner_exception) from None
+                if isinstance(failure, HttpResponseError) and failure.status_code in _PASSING:
+                    raise NoTokenError(failure.message, response=failure.response) from None
             # Its answer would be taken for one of the service that the token is for.
-            raise ClientAuthenticationError(refused.message) from None
+            said = filter(None, (way.said(*scopes) for way in self._ways))
+            raise ClientAuthenticationError("; ".join(said) or "no way to sign in is set up") from None
 
     async def close(self) -> None:
         """Close the credential behind."""
@@ -156,7 +179,10 @@ class SharedTokens:
 
 def _is_stale(token: AccessTokenInfo) -> bool:
     """Whether to ask for another one; by the machine's clock, against which the token was made."""
-    now = SystemClock().now()
-    if token.refresh_on is not None and now >= datetime.fromtimestamp(token.refresh_on, UTC):
-        return True
-    return now >= datetime.fromtimestamp(token.expires_on, UTC) - _EARLY
+    refresh = token.refresh_on
+    return _is_ending(token) or (refresh is not None and SystemClock().now() >= datetime.fromtimestamp(refresh, UTC))
+
+
+def _is_ending(token: AccessTokenInfo) -> bool:
+    """Whether it is hardly good for another pass."""
+    return SystemClock().now() >= datetime.fromtimestamp(token.expires_on, UTC) - _EARLY

@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 
 from rotation.cloud.connection import Connection
 from rotation.cloud.translate import inner_code, translated
-from rotation.errors import Busy, LeaseLost
+from rotation.errors import Busy, Forbidden, LeaseLost, Unexpected
 from rotation.model import AccountId
 from rotation.ports import Clock
 from rotation.settings import Container
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
 """How the service says that a lease is not ours any more."""
+
+_WAY_IN = (
+    "leases need Storage Blob Data Contributor there, or a shared access signature that lasts and may write, "
+    "and a firewall that lets us in"
+)
 
 _RETRIES = {"retry_total": 2, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 1}
 """The SDK would sleep for a quarter of a minute, a quarter of the lease."""
@@ -44,8 +49,11 @@ class BlobLeases:
     @asynccontextmanager
     async def hold(self, account: AccountId) -> AsyncIterator["BlobLease"]:
         """Hold the account while inside; entering raises Busy when another pass has it."""
-        with translated(f"take the lease of {account.name} in the storage that {self._container.setting} names"):
-            lease = await self._take(account)
+        try:
+            with translated(f"take the lease of {account.name} in the storage that {self._container.setting} names"):
+                lease = await self._take(account)
+        except Forbidden as denied:
+            raise Forbidden(f"{denied}; {_WAY_IN}") from denied
         renewing = asyncio.create_task(lease.keep(self._pause))
         try:
             yield lease
@@ -97,6 +105,7 @@ class BlobLease:
     def __init__(self, account: AccountId, lease: "BlobLeaseClient", seconds: int, clock: Clock) -> None:
         self._account = account
         self._lease = lease
+        self._id = lease.id
         self._seconds = seconds
         self._clock = clock
         self._ends = 0.0
@@ -121,6 +130,7 @@ class BlobLease:
             if not inner_code(conflict).startswith("Lease"):
                 raise
             raise Busy(f"another pass holds {self._account.name}; it ends within minutes") from conflict
+        self._confirm()
         self._begin(*asked)
 
     async def keep(self, pause: float) -> None:
@@ -133,11 +143,12 @@ class BlobLease:
             try:
                 # Not again and again by the SDK: a later request of ours says better from when on the lease counts.
                 await self._lease.renew(retry_total=0, read_timeout=soon)
+                self._confirm()
             except HttpResponseError as error:
                 if error.status_code in _GONE:
                     self._ends = 0.0
-            except (AzureError, OSError):
-                # Out of reach for now; the lease runs on for a while.
+            except (AzureError, OSError, Unexpected):
+                # Out of reach for now, or not what it should be; the lease runs on for a while.
                 continue
             else:
                 self._begin(*asked)
@@ -147,8 +158,15 @@ class BlobLease:
         """End the lease early, unless it was abandoned; it ends by itself where that fails."""
         if self._abandoned:
             return
-        with suppress(AzureError, OSError):
-            await self._lease.release()
+        # Whatever comes of it: the pass is done, and nobody waits for longer than for a renewal.
+        with suppress(Exception):
+            await self._lease.release(retry_total=0, read_timeout=self._seconds / 12)
+
+    def _confirm(self) -> None:
+        """Raise Unexpected unless the answer names our lease: the SDK takes over whatever it says, also nothing."""
+        told, self._lease.id = self._lease.id, self._id
+        if told != self._id:
+            raise Unexpected(f"the storage does not say that the lease of {self._account.name} is ours")
 
     def _begin(self, loop_time: float, time: datetime) -> None:
         self._ends = loop_time + self._seconds
@@ -204,8 +222,9 @@ def _made_meanwhile() -> Iterator[None]:
     """Be content with what is there already; other conflicts are errors, as with a container that is being deleted."""
     try:
         yield
-    except ResourceExistsError as conflict:
-        if not inner_code(conflict).endswith("AlreadyExists"):
+    except HttpResponseError as conflict:
+        # Of a blob that somebody has made and leased meanwhile, the lease may be what is told.
+        if not (inner_code(conflict).endswith("AlreadyExists") or inner_code(conflict).startswith("Lease")):
             raise
 
 

@@ -47,6 +47,10 @@ _MEANINGS: Mapping[int | str, tuple[type[RotationError], str]] = {
 }
 
 
+class NoTokenError(ClientAuthenticationError):
+    """Who gives out tokens did not answer, or not now; the SDKs do not send a request again for which there is none."""
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
@@ -65,22 +69,18 @@ def translated(doing: str) -> Iterator[None]:
 
 def translate(error: Exception, doing: str) -> RotationError:
     """Choose our error for one of the SDKs'."""
+    if isinstance(error, NoTokenError):
+        doing = f"{doing} without a token"
     if isinstance(error, IncompleteReadError):
         return Unavailable(f"cannot {doing}: the connection broke in the middle of the answer")
     if isinstance(error, HttpResponseError) and error.status_code is not None:
-        return _answered(error, error.status_code, f"cannot {doing}{_without_a_token(error)}: ")
-    if isinstance(error, ClientAuthenticationError):
+        return _answered(error, error.status_code, f"cannot {doing}: ")
+    if isinstance(error, ClientAuthenticationError) and not isinstance(error, NoTokenError):
         return CredentialUnavailable(
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
     return _unreached(error, f"cannot {doing}: ")
-
-
-def _without_a_token(error: HttpResponseError) -> str:
-    """Say it where not the service has answered so, but who was asked for a token before; all others refuse ours."""
-    refused = error.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-    return " without a token" if isinstance(error, ClientAuthenticationError) and not refused else ""
 
 
 def _unreached(error: Exception, cannot: str) -> RotationError:
@@ -195,6 +195,6 @@ def _quote(text: str) -> str:
 
 
 def _may_hold_a_key(error: Exception) -> bool:
-    """Whether the error's text quotes the body of a good answer that could not be parsed, or what looks like a key."""
+    """Whether the error's text quotes the body of a good answer, or of one about tokens, or what looks like a key."""
     good = isinstance(error, HttpResponseError) and (error.status_code or 0) < HTTPStatus.BAD_REQUEST
-    return good or looks_secret(str(error))
+    return good or isinstance(error, NoTokenError) or looks_secret(str(error))

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from tests.integration.estates import NAMES
@@ -33,6 +34,7 @@ class Kind:
     method: str = ""
     action: str | None = None
     challenge: bool = False
+    success: int = 200
 
     def __str__(self) -> str:
         return self.name
@@ -66,13 +68,14 @@ REGENERATE = Kind("regenerate", ARM, "/regenerateKeys?$", "POST")
 OPERATION = Kind("operation", ARM, "/operation", "GET")
 TRY = Kind("try", DATA)
 TOKEN = Kind("token", IDENTITY)
-ACQUIRE = Kind("acquire", LEASES, method="PUT", action="acquire")
+CHALLENGE = Kind("challenge", VAULT, challenge=True)
+ACQUIRE = Kind("acquire", LEASES, method="PUT", action="acquire", success=HTTPStatus.CREATED)
 RENEW = Kind("renew", LEASES, method="PUT", action="renew")
 RELEASE = Kind("release", LEASES, method="PUT", action="release")
-MAKE = Kind("make", LEASES, method="PUT", action="")
+MAKE = Kind("make", LEASES, method="PUT", action="", success=HTTPStatus.CREATED)
 KINDS = (
     TOKEN,
-    Kind("challenge", VAULT, challenge=True),
+    CHALLENGE,
     ACQUIRE,
     RENEW,
     RELEASE,
@@ -89,6 +92,8 @@ KINDS = (
     TRY,
 )
 """Every kind of request that a pass makes."""
+GATES = (TOKEN, CHALLENGE, ACQUIRE, MAKE)
+"""Those without which a pass may change nothing."""
 CHANGING = (PUBLISH, AMEND, REGENERATE, ACQUIRE, RENEW, RELEASE, MAKE)
 
 
@@ -101,12 +106,21 @@ class Answer:
     at: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What is said otherwise on one of the planes."""
 
-    def from_(self, plane: str) -> dict[str, Any]:
-        """What a fault has to say for a plane to answer so."""
-        return {**self.told, **self.at.get(plane, {})}
+    def to(self, kind: Kind) -> dict[str, Any]:
+        """What a fault has to say for a request of a kind to be answered so."""
+        told = {**self.told, **self.at.get(kind.plane, {})}
+        return {**told, "status": kind.success} if told.get("status") == HTTPStatus.OK else told
+
+    def bars(self, kind: Kind) -> bool:
+        """Whether nothing can be done where all requests of a kind are answered so."""
+        return kind in GATES and not self.applied
+
+    def loses(self, kind: Kind) -> bool:
+        """Whether a pass has no lease any more where all renewals are answered so, for as long as it waits."""
+        return kind == RENEW and not self.applied and self.told.get("status") != HTTPStatus.OK
 
     def next_after(self, kind: Kind) -> frozenset[int]:
-        """Who may have to act next when every request of a kind is answered so; nobody, where others settle it."""
+        """Who may have to act next when requests of a kind are answered so; nobody, where others settle it."""
         if kind == REGENERATE and self.applied:
             # Listing the keys settles it.
             return frozenset({FINE})
@@ -173,6 +187,7 @@ BEFORE = {
     "503, again in a second": Answer(WAITS, {"status": 503, "retry_after": 1}),
     "504": Answer(WAITS, {"status": 504}),
     "200, malformed": Answer(PERSON, {"status": 200, "body": '{"value": ['}),
+    "200, without content": Answer(PERSON, {"status": 200, "body": "{}"}),
     "200, empty": Answer(PERSON, {"status": 200, "body": ""}),
     "cut": Answer(WAITS, {"cut": True}),
     "stalled": Answer(WAITS, {"stall": True}),
@@ -195,4 +210,4 @@ LEASED = {"409 leased": Answer(WAITS, {"status": 409, "code": "LeaseAlreadyPrese
 
 def answers_to(kind: Kind) -> Mapping[str, Answer]:
     """Every answer to requests of a kind, once."""
-    return BEFORE | (AFTER if kind in CHANGING else {}) | (LEASED if kind.plane == LEASES else {})
+    return BEFORE | (AFTER if kind in CHANGING else {}) | (LEASED if kind.action else {})

@@ -16,11 +16,11 @@ from tests.proof.stories import STORIES
 from tests.proof.trial import Sent, Stage, Trial
 from tests.surface.leaks import leaked
 
-FEWEST = {"storage": 132, "batch": 132, "webpubsub": 153}
+FEWEST = {"storage": 140, "batch": 139, "webpubsub": 160}
 """How many answers each service gives at least."""
 BY_ALL = ("rotate, for the first time", "rotate, a secret missing at first", "wait, then stage")
 """The stories without which a service would send no request of some kind."""
-FEWEST_FULL = 750
+FEWEST_FULL = 790
 """How many are given to each story at least if `full`."""
 
 
@@ -120,18 +120,26 @@ def _answered(place: Place, kind: Kind, answer: str, which: dict[str, Any]) -> N
         tried.happens(earlier)
     before, visit = tried.picture().regenerated, visits[place.visit]
     simulator.clear_journal()
-    fault = simulator.fault(**which, **told.from_(kind.plane))
+    fault = simulator.fault(**which, **told.to(kind))
     report = tried.happens(visit, stall=fault if "stall" in told.told else None)
     tried.require(simulator.hits(fault) > 0, "nothing was answered so")
     tried.forget_what_hangs()
     simulator.lift(fault)
 
-    asked = sum(request.regenerates for request in tried.sent())
+    sent = tried.sent()
+    next_one = told.next_after(kind) | ({WAITS} if visit.refused or visit.missing else set())
+    if not alone and told.bars(kind):
+        tried.require([] == [str(request) for request in sent if request.changes], "something was changed all the same")
+        next_one -= {FINE}
+    if not alone and told.loses(kind):
+        written = [str(request) for request in sent if request.secret and request.writes]
+        tried.require([] == written, f"written without a lease: {written}")
+    asked = sum(request.regenerates for request in sent)
     made = tried.picture().regenerated - before
     tried.require(asked <= sum(request.regenerates for request in place.sent), f"{asked} regenerates in one pass")
     tried.require(max(made.values(), default=0) <= 1, f"a slot was regenerated twice in one pass: {made}")
     tried.look()
-    _is_complete(tried, report, told.next_after(kind) | ({WAITS} if visit.refused or visit.missing else set()))
+    _is_complete(tried, report, next_one)
     if report.exit_code != FINE or any(
         outcome.verdict.reason in UNMET for outcome in report.outcomes if outcome.verdict
     ):

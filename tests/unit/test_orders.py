@@ -1,8 +1,9 @@
 """What may be asked for over HTTP, and every complaint about what may not."""
 
 import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from datetime import timedelta
+from secrets import token_bytes
 from urllib.parse import quote
 
 import pytest
@@ -45,6 +46,31 @@ def test_a_reason_with_a_key_in_disguise_is_not_kept(reason: str) -> None:
 
     assert kept == HIDDEN
     assert [] == leaked(kept, [SPACED, SPACED.replace(" ", "+")])
+
+
+def test_s6_a_key_is_told_from_words_whatever_an_url_made_of_it() -> None:
+    """A thousand keys as accounts have them."""
+    for _ in range(1000):
+        key = b64encode(token_bytes(64)).decode().replace("+", " ")
+        try:
+            kept = order(reason=f"found {key} in a log").reason
+        except BadInput:
+            continue
+        assert kept == HIDDEN
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "INC0012345 Key of PROD pasted to Slack by Jane",
+        "CHG0031337 Quarterly rotation by Ops Team in EU West",
+        "leaked 20261122 by Bob Smith of Team SRE in Azure DevOps",
+        "commit 3b54a67 in GitHub repo Contoso Orders has the key, found by GitGuardian",
+    ],
+)
+def test_the_words_of_tickets_are_kept(reason: str) -> None:
+    """The log of an emergency is read afterwards."""
+    assert order(reason=reason).reason == reason
 
 
 def test_everything_that_may_be_asked_for_is_read() -> None:

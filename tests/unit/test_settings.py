@@ -220,6 +220,25 @@ def test_leases_are_in_a_container(path: str) -> None:
     assert complaint.startswith("ROTATION_LEASES: the URL names no container, or more than that")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["example.com", "stone.dfs.core.windows.net", "stone.blob.core.windows.net.example.com", "blob.core.windows.net"],
+)
+def test_leases_are_on_blobs_of_azure(host: str) -> None:
+    """Our token is sent there."""
+    (complaint,) = complaints(ROTATION_LEASES=f"https://{host}/leases")
+    assert complaint.startswith("ROTATION_LEASES: the URL is not one of blobs, https://ACCOUNT.blob.core.windows.net")
+
+    (complaint,) = complaints(AzureWebJobsStorage__blobServiceUri=f"https://{host}")
+    assert complaint.startswith("AzureWebJobsStorage__blobServiceUri: the URL is not one of blobs")
+
+
+def test_blobs_have_the_names_of_their_cloud() -> None:
+    """And those of the accounts that are told by a zone."""
+    assert read(ROTATION_LEASES="https://stone.z12.blob.storage.azure.net/leases").leases
+    assert read(ROTATION_LEASES="https://stone.blob.core.chinacloudapi.cn/leases", AZURE_CLOUD="AzureChinaCloud").leases
+
+
 def test_an_emulator_has_the_name_of_its_account_in_front() -> None:
     """Its host tells nothing."""
     assert read(ROTATION_LEASES="http://127.0.0.1:10000/devstoreaccount1/leases").leases

@@ -81,6 +81,7 @@ def test_a_host_that_nobody_plays_says_so(simulator: ControlClient) -> None:
     [
         ({"port": 10000}, r"elsewhere\[0\].host: is missing"),
         ({"host": "blobs.example", "port": 10000}, r"elsewhere\[0\].host: is not a host of Azure"),
+        ({"host": "https://stlocal.blob.core.windows.net", "port": 1}, r"elsewhere\[0\].host: is not a host of Azure"),
         ({"host": "stlocal.blob.core.windows.net"}, r"elsewhere\[0\].port: has to be from 1 to 65535"),
         ({"host": "stlocal.blob.core.windows.net", "port": 1, "path": "/"}, r"elsewhere\[0\].path: is not known"),
     ],

@@ -185,6 +185,7 @@ def test_latencies_spread_by_a_share(simulator: ControlClient) -> None:
         ({"status": "500"}, "status: has to be a whole number"),
         ({"status": 500, "colour": "red"}, "colour: is not known"),
         ({"status": 500, "path": "("}, "regular expression"),
+        ({"status": 500, "action": "aquire"}, "action: has to be one of acquire"),
     ],
 )
 def test_an_unclear_fault_is_refused(simulator: ControlClient, told: dict[str, Any], complaint: str) -> None:

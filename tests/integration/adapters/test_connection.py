@@ -18,18 +18,28 @@ import aiohttp
 import pytest
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
+from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 
 from rotation import telemetry
 from rotation.clock import SystemClock
-from rotation.cloud import patience
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.cloud.connection import Connection, connect
+from rotation.cloud.credential import SharedTokens
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import translated
 from rotation.cloud.vault import KeyVault
-from rotation.errors import BadInput, CredentialUnavailable, NotFound, RotationError, Throttled, Unavailable, Untrusted
+from rotation.errors import (
+    BadInput,
+    CredentialUnavailable,
+    NotFound,
+    RotationError,
+    Throttled,
+    Transient,
+    Unavailable,
+    Untrusted,
+)
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
@@ -143,12 +153,10 @@ async def test_without_an_identity_the_way_out_is_told(simulator: ControlClient,
 async def test_an_endpoint_of_tokens_that_is_busy_is_waited_for(
     simulator: ControlClient,
     providers: Providers,
-    monkeypatch: pytest.MonkeyPatch,
     told: dict[str, Any],
     expected: type,
 ) -> None:
     """The next pass signs in; nobody is told to look for an identity, or kept waiting for an hour."""
-    monkeypatch.setattr(patience, "_CALL_SECONDS", 1)
     simulator.fault(path="/msi/token", **told)
     began = time.monotonic()
 
@@ -157,13 +165,38 @@ async def test_an_endpoint_of_tokens_that_is_busy_is_waited_for(
     assert time.monotonic() - began < 60
 
 
-async def test_whose_token_failed_is_told(simulator: ControlClient, providers: Providers) -> None:
-    """Nothing was asked of the service that the token is for."""
-    simulator.fault(path="/msi/token", status=429, retry_after=3600)
+@pytest.mark.parametrize(
+    ("told", "words", "asked"),
+    [({"status": 429, "retry_after": 3600}, "too many requests", 1), ({"cut": True}, "could not be reached", 4)],
+    ids=["429", "cut"],
+)
+async def test_whose_token_failed_is_told(
+    simulator: ControlClient, providers: Providers, told: dict[str, Any], words: str, asked: int
+) -> None:
+    """Nothing was asked of the service that the token is for, and its client does not ask for tokens again."""
+    simulator.fault(path="/msi/token", **told)
 
-    with pytest.raises(Throttled, match="without a token: too many requests"):
+    with pytest.raises(Transient, match=f"cannot read stcontosoorders without a token: .*{words}"):
         await providers.for_type(STORAGE).describe(an_account(simulator))
-    assert {"127.0.0.1"} == {entry["host"].partition(":")[0] for entry in simulator.journal()}
+    assert ["127.0.0.1"] * asked == [entry["host"].partition(":")[0] for entry in simulator.journal()]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(503, Unavailable), (429, Throttled), (400, CredentialUnavailable)])
+async def test_a_gateway_before_entra_is_understood(
+    simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, status: int, expected: type[RotationError]
+) -> None:
+    """What it answers is none of Entra's JSON, and what stands there is not repeated."""
+    for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.setenv(name, "00000000-0000-0000-0000-000000000000")
+    simulator.fault(host="login", path="/token", status=status, body="<html>AADSTS7000215 sup3r~Secret.Client.Value")
+
+    async with connect(PUBLIC, None, SystemClock()) as connection:
+        with pytest.raises(expected) as caught:
+            await all_providers(connection, frozenset()).for_type(STORAGE).describe(an_account(simulator))
+
+    assert "sup3r" not in "".join(traceback.format_exception(caught.value))
+    if expected is CredentialUnavailable:
+        assert "(EnvironmentCredential, 400, AADSTS7000215)" in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [400, 409])
@@ -195,6 +228,38 @@ async def test_who_waits_for_a_token_shares_its_failure(simulator: ControlClient
 
     simulator.lift(fault)
     assert (await connection.credential.get_token(scope)).token
+
+
+async def test_a_token_that_is_still_good_is_used_on() -> None:
+    """Identities renew theirs halfway through; an endpoint that is busy then stops nobody for hours to come."""
+
+    class Aging:
+        async def get_token_info(self, *_: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+            del options
+            self.asked = getattr(self, "asked", 0) + 1
+            if self.asked > 1:
+                raise ClientAuthenticationError("not now")
+            now = int(SystemClock().now().timestamp())
+            return AccessTokenInfo("good", now + self.good_for, refresh_on=now - 1)
+
+        async def close(self) -> None:
+            pass
+
+        good_for = 3600
+
+    aging = Aging()
+    tokens = SharedTokens(aging)  # type: ignore[arg-type]  # it lacks what `async with` needs
+    assert ["good", "good"] == [(await tokens.get_token("scope")).token for _ in range(2)]
+    assert 2 == aging.asked
+    with pytest.raises(ClientAuthenticationError):
+        await tokens.get_token("scope", claims="revoked")
+
+    ending = Aging()
+    ending.good_for = 60
+    tokens = SharedTokens(ending)  # type: ignore[arg-type]
+    assert "good" == (await tokens.get_token("scope")).token
+    with pytest.raises(ClientAuthenticationError):
+        await tokens.get_token("scope")
 
 
 async def test_a_garbled_token_is_not_quoted(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
@@ -11,7 +12,7 @@ from rotation.clock import SystemClock
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.lease import BlobLeases, InProcessLeases
-from rotation.errors import Busy, LeaseLost, ReadOnlyLock, RotationError, Unavailable
+from rotation.errors import Busy, Forbidden, LeaseLost, ReadOnlyLock, RotationError, Unavailable, Unexpected
 from rotation.model import AccountId, Sensitive
 from rotation.ports import Leases
 from rotation.settings import Container
@@ -263,6 +264,70 @@ async def test_each_conflict_is_told_as_what_it_is(
         leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
 
         with pytest.raises(expected, match="stone"):
+            await take(leases, ONE)
+
+
+async def test_a_lease_is_ours_only_where_the_service_says_so(
+    simulator: ControlClient, azurite: str, connection: Connection
+) -> None:
+    """The SDK takes over whatever the answer says, also nothing; another pass may hold it."""
+    with lease_storage(azurite) as storage:
+        simulator.reset(storage.elsewhere)
+        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
+        await take(leases, ONE)
+        simulator.fault(action="acquire", status=201, body="")
+
+        with pytest.raises(Unexpected, match="does not say that the lease of stone is ours"):
+            await take(leases, ONE)
+
+
+async def test_a_renewal_counts_only_where_the_service_says_so(
+    simulator: ControlClient, azurite: str, connection: Connection
+) -> None:
+    """What it does not say is asked again, and the lease can be given back all the same."""
+    with lease_storage(azurite) as storage:
+        simulator.reset(storage.elsewhere)
+        place = Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER)
+        async with BlobLeases(place, connection, seconds=SECONDS, pause=PAUSE).hold(ONE) as lease:
+            ends = lease._ends
+            unclear = simulator.fault(action="renew", times=3, status=200, body="")
+            while simulator.hits(unclear) < 3:
+                assert ends == lease._ends
+                await asyncio.sleep(PAUSE)
+            while lease._ends == ends:  # noqa: ASYNC110  the lease tells nobody
+                await asyncio.sleep(PAUSE)
+        await take(BlobLeases(place, connection), ONE)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"status": 200, "body": "<"}, {"status": 500}, {"cut": True}, {"status": 412}],
+    ids=["malformed", "500", "cut", "412"],
+)
+async def test_a_lease_that_cannot_be_given_back_spoils_nothing(
+    simulator: ControlClient, azurite: str, connection: Connection, told: dict[str, Any]
+) -> None:
+    """The pass is done, and the lease ends by itself; it is tried once, so that nobody waits for it."""
+    with lease_storage(azurite) as storage:
+        simulator.reset(storage.elsewhere)
+        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
+        fault = simulator.fault(action="release", **told)
+
+        await take(leases, ONE)
+        assert 1 == simulator.hits(fault)
+        storage.run_out()
+
+
+async def test_who_is_not_let_in_is_told_where_to_look(
+    simulator: ControlClient, azurite: str, connection: Connection
+) -> None:
+    """A role, a signature, or a firewall: the service says the same of all."""
+    with lease_storage(azurite) as storage:
+        simulator.reset(storage.elsewhere)
+        simulator.fault(host=f"^{storage.host}", status=403, code="AuthorizationFailure")
+        leases = BlobLeases(Container(Sensitive(storage.setting), "ROTATION_LEASES", CONTAINER), connection)
+
+        with pytest.raises(Forbidden, match=r"that ROTATION_LEASES names.*; leases need Storage Blob Data Contributor"):
             await take(leases, ONE)
 
 

@@ -19,6 +19,7 @@ from rotation.errors import (
     SecretDisabled,
     Throttled,
     Unavailable,
+    Unexpected,
 )
 from rotation.model import Secret, Sensitive
 from rotation.ports import Draft, Lease
@@ -112,6 +113,20 @@ async def test_a_listing_has_all_pages_and_no_values(vault: KeyVault, simulator:
     assert {f"key-{number:02}": {"n": str(number)} for number in range(30)} == {s.ref.name: s.tags for s in found}
     assert {(None, None)} == {(secret.value, secret.version) for secret in found}
     assert 2 == len(simulator.journal())
+
+
+@pytest.mark.parametrize("body", ["{}", '{"items": []}', '{"value": {}}', "[]", "null", '{"value": ['])
+@pytest.mark.parametrize("page", [0, 1])
+async def test_s1_a_listing_without_a_list_is_no_empty_vault(
+    vault: KeyVault, simulator: ControlClient, body: str, page: int
+) -> None:
+    """Secrets that nobody sees would lose the key that they have."""
+    for n in range(30):
+        simulator.add_secret(vault.name, name=f"another-{n}")
+    simulator.fault(path="^/secrets$", skip=page, status=200, body=body)
+
+    with pytest.raises(Unexpected, match=f"cannot list the secrets of {vault.name}"):
+        assert [secret async for secret in vault.list()]
 
 
 async def test_a_secret_that_cannot_be_read_says_why(vault: KeyVault, simulator: ControlClient) -> None:
