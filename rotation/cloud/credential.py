@@ -79,12 +79,13 @@ class _Way:
         return token
 
     def said(self, *scopes: str) -> str:
-        """Who refused a token, and how, by status and Entra's number: a text may hold anything. Empty where unasked."""
+        """Who gave no token, with status and Entra's number: a text may hold anything. Empty where it was not asked."""
         failure = self.failures.get(scopes)
+        if failure is None:
+            return ""
         status = failure.status_code if isinstance(failure, HttpResponseError) else None
         number = _ENTRA_NUMBER.search(str(failure))
-        words = [word for word in (str(status or ""), number[0] if number else "") if word]
-        return ", ".join((self._credential_name, *words)) if words else ""
+        return ", ".join(filter(None, (self._credential_name, str(status or ""), number[0] if number else "")))
 
     async def close(self) -> None:
         """Close the credential behind."""

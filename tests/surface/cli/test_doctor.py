@@ -200,6 +200,6 @@ def test_without_a_sign_in_nothing_else_is_looked_at(
     assert ran.code == 3
     complaint = ran.row("✗ sign-in Key Vault")
     assert "there is no identity to sign in with" in complaint
-    assert "EnvironmentCredential: " in complaint  # which ways were tried, by the names that Azure's documents use
+    assert "(EnvironmentCredential)" in complaint  # which ways were tried, by the names that Azure's documents use
     assert "kv-orders" not in ran.out
     assert simulator.journal() == []
