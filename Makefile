@@ -48,7 +48,7 @@ ASIDE = @mkdir -p build; status=0; \
 	echo; cat build/$@.txt; exit $$status
 
 test: setup ## every test that CI runs
-	@echo "test: core, edges and proof run side by side, and the latter two are told at their end (about eleven minutes)"
+	@echo "test: core, edges and proof run side by side, and the latter two are told at their end (about a quarter of an hour)"
 	@$(MAKE) --no-print-directory --jobs 3 core edges prove
 	@echo "test: everything passed"
 
