@@ -1,7 +1,7 @@
 """Leases: on blobs of the storage emulator, and within the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from rotation.settings import Container
 from simulator.client import ControlClient
 from tests.functions.leases import CONTAINER, port, reached_at
 from tests.functions.relay import relay
-from tests.proof.lease_storage import lease_storage
+from tests.proof.lease_storage import LeaseStorage, lease_storage
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000"
 ONE, OTHER = (
@@ -35,7 +35,7 @@ SECONDS, PAUSE = 15, 0.2
 
 def place(storage: str) -> Container:
     """Where leases are in the storage of a connection string."""
-    return Container(Sensitive(storage), "AzureWebJobsStorage", "leases")
+    return Container(Sensitive(storage), "AzureWebJobsStorage", CONTAINER)
 
 
 @pytest.fixture
@@ -58,6 +58,21 @@ async def blobs(azurite: str) -> AsyncIterator[BlobServiceClient]:
 def on_blobs(azurite: str, blobs: BlobServiceClient, connection: Connection) -> BlobLeases:  # noqa: ARG001  empties it
     """Leases in a container that does not exist yet."""
     return BlobLeases(place(azurite), connection, seconds=SECONDS, pause=PAUSE)
+
+
+@pytest.fixture
+def storage(simulator: ControlClient, azurite: str) -> Iterator[LeaseStorage]:
+    """The emulator as the simulator passes requests on to it; it starts without a container."""
+    with lease_storage(azurite) as found:
+        found.forget()
+        simulator.reset(found.elsewhere)
+        yield found
+
+
+@pytest.fixture
+def watched(storage: LeaseStorage, connection: Connection) -> BlobLeases:
+    """Leases there, whose requests can be answered otherwise."""
+    return BlobLeases(place(storage.setting), connection, seconds=SECONDS, pause=PAUSE)
 
 
 @pytest.fixture(params=["on blobs", "in process"])
@@ -153,7 +168,7 @@ async def test_a_lease_is_renewed_while_it_is_held(on_blobs: BlobLeases) -> None
 async def test_a_broken_lease_is_noticed(on_blobs: BlobLeases, blobs: BlobServiceClient) -> None:
     """An operator who breaks a lease stops the pass before its next write."""
     async with on_blobs.hold(ONE) as lease:
-        container = blobs.get_container_client("leases")
+        container = blobs.get_container_client(CONTAINER)
         (name,) = [blob.name async for blob in container.list_blobs()]
         assert name.startswith("stone-")
         await BlobLeaseClient(container.get_blob_client(name)).break_lease(0)
@@ -250,53 +265,35 @@ async def test_a_lease_counts_from_when_it_was_asked_for(
     ids=["held", "locked", "being deleted"],
 )
 async def test_each_conflict_is_told_as_what_it_is(
-    simulator: ControlClient,
-    azurite: str,
-    connection: Connection,
-    told: dict[str, str],
-    expected: type[RotationError],
+    simulator: ControlClient, watched: BlobLeases, told: dict[str, str], expected: type[RotationError]
 ) -> None:
     """Another pass, a lock, and a container that can be made again in half a minute."""
-    with lease_storage(azurite) as storage:
-        storage.forget()
-        simulator.reset(storage.elsewhere)
-        simulator.fault(host=f"^{storage.host}", method="PUT", status=409, **told)
-        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
+    simulator.fault(method="PUT", status=409, **told)
 
-        with pytest.raises(expected, match="stone"):
-            await take(leases, ONE)
+    with pytest.raises(expected, match="stone"):
+        await take(watched, ONE)
 
 
-async def test_a_lease_is_ours_only_where_the_service_says_so(
-    simulator: ControlClient, azurite: str, connection: Connection
-) -> None:
+async def test_a_lease_is_ours_only_where_the_service_says_so(simulator: ControlClient, watched: BlobLeases) -> None:
     """The SDK takes over whatever the answer says, also nothing; another pass may hold it."""
-    with lease_storage(azurite) as storage:
-        simulator.reset(storage.elsewhere)
-        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
-        await take(leases, ONE)
-        simulator.fault(action="acquire", status=201, body="")
+    await take(watched, ONE)
+    simulator.fault(action="acquire", status=201, body="")
 
-        with pytest.raises(Unexpected, match="does not say that the lease of stone is ours"):
-            await take(leases, ONE)
+    with pytest.raises(Unexpected, match="does not say that the lease of stone is ours"):
+        await take(watched, ONE)
 
 
-async def test_a_renewal_counts_only_where_the_service_says_so(
-    simulator: ControlClient, azurite: str, connection: Connection
-) -> None:
+async def test_a_renewal_counts_only_where_the_service_says_so(simulator: ControlClient, watched: BlobLeases) -> None:
     """What it does not say is asked again, and the lease can be given back all the same."""
-    with lease_storage(azurite) as storage:
-        simulator.reset(storage.elsewhere)
-        place = Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER)
-        async with BlobLeases(place, connection, seconds=SECONDS, pause=PAUSE).hold(ONE) as lease:
-            ends = lease._ends
-            unclear = simulator.fault(action="renew", times=3, status=200, body="")
-            while simulator.hits(unclear) < 3:
-                assert ends == lease._ends
-                await asyncio.sleep(PAUSE)
-            while lease._ends == ends:  # noqa: ASYNC110  the lease tells nobody
-                await asyncio.sleep(PAUSE)
-        await take(BlobLeases(place, connection), ONE)
+    async with watched.hold(ONE) as lease:
+        ends = lease._ends
+        unclear = simulator.fault(action="renew", times=3, status=200, body="")
+        while simulator.hits(unclear) < 3:
+            assert ends == lease._ends
+            await asyncio.sleep(PAUSE)
+        while lease._ends == ends:  # noqa: ASYNC110  the lease tells nobody
+            await asyncio.sleep(PAUSE)
+    await take(watched, ONE)
 
 
 @pytest.mark.parametrize(
@@ -305,47 +302,35 @@ async def test_a_renewal_counts_only_where_the_service_says_so(
     ids=["malformed", "500", "cut", "412"],
 )
 async def test_a_lease_that_cannot_be_given_back_spoils_nothing(
-    simulator: ControlClient, azurite: str, connection: Connection, told: dict[str, Any]
+    simulator: ControlClient, watched: BlobLeases, told: dict[str, Any]
 ) -> None:
     """The pass is done, and the lease ends by itself; it is tried once, so that nobody waits for it."""
-    with lease_storage(azurite) as storage:
-        simulator.reset(storage.elsewhere)
-        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
-        fault = simulator.fault(action="release", **told)
+    fault = simulator.fault(action="release", **told)
 
-        await take(leases, ONE)
-        assert 1 == simulator.hits(fault)
-        storage.run_out()
+    await take(watched, ONE)
+    assert 1 == simulator.hits(fault)
 
 
 async def test_who_is_not_let_in_is_told_where_to_look(
-    simulator: ControlClient, azurite: str, connection: Connection
+    simulator: ControlClient, storage: LeaseStorage, connection: Connection
 ) -> None:
     """A role, a signature, or a firewall: the service says the same of all."""
-    with lease_storage(azurite) as storage:
-        simulator.reset(storage.elsewhere)
-        simulator.fault(host=f"^{storage.host}", status=403, code="AuthorizationFailure")
-        leases = BlobLeases(Container(Sensitive(storage.setting), "ROTATION_LEASES", CONTAINER), connection)
+    simulator.fault(status=403, code="AuthorizationFailure")
+    leases = BlobLeases(Container(Sensitive(storage.setting), "ROTATION_LEASES", CONTAINER), connection)
 
-        with pytest.raises(Forbidden, match=r"that ROTATION_LEASES names.*; leases need Storage Blob Data Contributor"):
-            await take(leases, ONE)
+    with pytest.raises(Forbidden, match=r"that ROTATION_LEASES names.*; leases need Storage Blob Data Contributor"):
+        await take(leases, ONE)
 
 
 async def test_what_another_pass_has_made_meanwhile_is_no_conflict(
-    simulator: ControlClient, azurite: str, connection: Connection
+    simulator: ControlClient, watched: BlobLeases
 ) -> None:
     """Both find that there is no container, and both make one."""
-    with lease_storage(azurite) as storage:
-        storage.forget()
-        simulator.reset(storage.elsewhere)
-        leases = BlobLeases(Container(Sensitive(storage.setting), "AzureWebJobsStorage", CONTAINER), connection)
-        await take(leases, ONE)
-        missing = simulator.fault(
-            host=f"^{storage.host}", action="acquire", times=1, status=404, code="ContainerNotFound"
-        )
+    await take(watched, ONE)
+    missing = simulator.fault(action="acquire", times=1, status=404, code="ContainerNotFound")
 
-        await take(leases, ONE)
-        assert 1 == simulator.hits(missing)
+    await take(watched, ONE)
+    assert 1 == simulator.hits(missing)
 
 
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
