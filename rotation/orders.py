@@ -28,6 +28,9 @@ MAX_STRANGE = 10
 SHOWN = 40
 """How many characters of a name that nobody knows are repeated."""
 
+_SHRED = re.compile(r"(?=[^ ]*[0-9])(?=[^ ]*[A-Z])(?=[^ ]*[a-z])[A-Za-z0-9/_-]{12}")
+"""As long as one piece at least of a key whose + have become spaces; hardly a word, or the number of a ticket."""
+
 T = TypeVar("T")
 
 
@@ -84,10 +87,6 @@ def read_order(vault: str, secret: str, query: Mapping[str, str], body: bytes) -
         reason=reason,
         request_id=request_id,
     )
-
-
-_SHRED = re.compile(r"(?=[^ ]*[0-9])(?=[^ ]*[A-Z])(?=[^ ]*[a-z])[A-Za-z0-9/_-]{12}")
-"""As long as one piece at least of a key whose + have become spaces; hardly a word, or the number of a ticket."""
 
 
 def read_question(query: Mapping[str, str]) -> Question:
