@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their own set-up in this folder; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check core edges prove prove-full lint mutants mutate soak package bench bench-cli bench-start lock audit clean
+.PHONY: help setup demo serve test check core adapters edges points orders prove-full lint mutants mutate soak package bench bench-cli bench-start lock audit clean
 
 VENV := .venv/bin
 STAMP := .venv/.ready
@@ -36,32 +36,40 @@ demo: setup ## rotate the keys of a simulated estate while applications read alo
 serve: setup ## run the Functions app on this machine, over a simulated Azure; PORT=7071
 	@$(VENV)/python -m tests.functions.serve $(PORT)
 
-# The proof keeps a processor busy and the other tests mostly wait for answers, so they run at the same time. What runs
-# aside is told at its end. Each part looks for keys in all that it has printed.
+# Some tests keep a processor busy and others mostly wait for answers, so they run at the same time. What runs aside is
+# told at its end. Each part looks for keys in all that it has printed.
 PROOF := tests/proof
+ORDERS := $(PROOF)/orders $(PROOF)/test_availability.py
+ADAPTERS := tests/integration
 EDGES := tests/functions tests/security tests/surface
 OF_NONE := not (storage or batch or webpubsub)
-CORE := $(filter-out %/__pycache__ $(PROOF) $(EDGES),$(patsubst %/,%,$(wildcard tests/*/)))
+CORE := $(filter-out %/__pycache__ $(PROOF) $(ADAPTERS) $(EDGES),$(patsubst %/,%,$(wildcard tests/*/)))
 LEAKS := tests/surface/test_no_key_is_printed.py
 ASIDE = @mkdir -p build; status=0; \
 	$(VENV)/python -m pytest $(1) > build/$@.txt 2>&1 || status=$$?; \
 	echo; cat build/$@.txt; exit $$status
 
 test: setup ## every test that CI runs
-	@echo "test: core, edges and proof run side by side, and the latter two are told at their end (about a quarter of an hour)"
-	@$(MAKE) --no-print-directory --jobs 3 core edges prove
+	@echo "test: five parts run side by side, and all but the first are told at their end (about a quarter of an hour)"
+	@$(MAKE) --no-print-directory --jobs 5 core adapters edges points orders
 	@echo "test: everything passed"
 
-check: core edges
+check: core adapters edges
 
 core:
 	@$(VENV)/python -m pytest $(CORE) $(LEAKS)
 
+adapters:
+	$(call ASIDE,$(ADAPTERS) $(LEAKS))
+
 edges:
 	$(call ASIDE,$(EDGES))
 
-prove:
-	$(call ASIDE,$(PROOF) $(LEAKS))
+points:
+	$(call ASIDE,$(PROOF) $(LEAKS) $(addprefix --ignore ,$(ORDERS)))
+
+orders:
+	$(call ASIDE,$(ORDERS) $(LEAKS))
 
 prove-full: setup ## every crash and every answer at every request, and 60 rotations under load; SERVICE=batch for one (hours)
 	$(VENV)/python -m pytest $(PROOF) tests/integration/test_crashes.py $(LEAKS) --full $(if $(SERVICE),-k "$(SERVICE) or $(OF_NONE)")
