@@ -11,6 +11,8 @@ from simulator.reader import Reader
 from simulator.wire import Call
 
 LEASE_ACTIONS = ("acquire", "renew", "release", "break", "change")
+STATUSES = range(200, 600)
+OF_AN_ANSWER = ("code", "retry_after", "body")
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +153,16 @@ def _read(reader: Reader, fault_id: str) -> Fault:
         reader.complain("action", f"has to be one of {', '.join(LEASE_ACTIONS)}, or empty")
     if fault.when not in ("before", "after"):
         reader.complain("when", "has to be before or after")
-    if sum(map(bool, (fault.status, fault.cut, fault.delay, fault.stall))) != 1:
+    if fault.skip < 0:
+        reader.complain("skip", "has to be 0 or more")
+    if fault.times is not None and fault.times < 1:
+        reader.complain("times", "has to be 1 or more")
+    if fault.status is not None and fault.status not in STATUSES:
+        reader.complain("status", f"has to be from {STATUSES[0]} to {STATUSES[-1]}")
+    for name in OF_AN_ANSWER:
+        if fault.status is None and reader.has(name):
+            reader.complain(name, "is said with a status only")
+    if sum(map(bool, (fault.status is not None, fault.cut, fault.delay, fault.stall))) != 1:
         reader.complain("", "needs exactly one of status, cut, delay, stall")
     return fault
 

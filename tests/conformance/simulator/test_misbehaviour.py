@@ -186,6 +186,11 @@ def test_latencies_spread_by_a_share(simulator: ControlClient) -> None:
         ({"status": 500, "colour": "red"}, "colour: is not known"),
         ({"status": 500, "path": "("}, "regular expression"),
         ({"status": 500, "action": "aquire"}, "action: has to be one of acquire"),
+        ({"status": 500, "times": 0}, "times: has to be 1 or more"),
+        ({"status": 500, "skip": -1}, "skip: has to be 0 or more"),
+        ({"status": 99}, "status: has to be from 200 to 599"),
+        ({"cut": True, "body": "{}"}, "body: is said with a status only"),
+        ({"stall": True, "retry_after": 1}, "retry_after: is said with a status only"),
     ],
 )
 def test_an_unclear_fault_is_refused(simulator: ControlClient, told: dict[str, Any], complaint: str) -> None:
