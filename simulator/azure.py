@@ -44,7 +44,7 @@ class Azure:
     def __init__(self, world: World, issuer: Issuer) -> None:
         self.world = world
         self.issuer = issuer
-        self._elsewhere = Elsewhere()
+        self._elsewhere = Elsewhere(issuer)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request that came through a tunnel."""
@@ -96,8 +96,8 @@ class Azure:
         return await _suffer(fault, call.plane, request) or response
 
     async def _handle(self, world: World, call: Call) -> web.Response:
-        if port := world.elsewhere.get(call.host):
-            return await self._elsewhere.answer(call, port)
+        if player := world.elsewhere.get(call.host):
+            return await self._elsewhere.answer(call, player)
         speed = world.behaviour.quotas
         if speed and (wait := world.quotas.refuse(call, running_time(), speed)):
             return throttled(FAILURES[call.plane](TOO_MANY_REQUESTS, None), wait)

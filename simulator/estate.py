@@ -15,7 +15,7 @@ from simulator.keyvault import MAX_TAG, MAX_TAGS, NAME
 from simulator.reader import Reader
 from simulator.timeline import ALWAYS, Timeline
 from simulator.vaults import State, Vault, Version
-from simulator.world import World
+from simulator.world import Player, World
 
 DEFAULT_TENANT = "72a1bd5c-1c9b-4e06-9d62-5f0a3c1f1e11"
 DEFAULT_SUBSCRIPTION = "0c0ffee0-5d3a-4f43-9a52-6f1d1b7a7e55"
@@ -128,7 +128,7 @@ def _read_elsewhere(world: World, reader: Reader) -> None:
         reader.complain("port", f"has to be from {PORTS[0]} to {PORTS[-1]}")
     if host in world.elsewhere:
         reader.complain("host", f"{host} is already there")
-    world.elsewhere[host] = port
+    world.elsewhere[host] = Player(port, reader.take("account_key", str))
     reader.done()
 
 

@@ -52,6 +52,15 @@ class Denial:
         return self.action.lower() == action.lower() and (self.scope is None or self.scope.lower() == scope.lower())
 
 
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A program that plays a host."""
+
+    port: int
+    account_key: str | None = field(default=None, repr=False)
+    """That of a storage account which takes tokens, too; an emulator takes none over HTTP."""
+
+
 @dataclass(slots=True, eq=False)
 class World:
     """One tenant with one subscription, and everything that tests and the demo can do to it."""
@@ -62,8 +71,8 @@ class World:
     clock: Clock = field(default_factory=Clock)
     accounts: dict[str, Account] = field(default_factory=dict)
     vaults: dict[str, Vault] = field(default_factory=dict)
-    elsewhere: dict[str, int] = field(default_factory=dict)
-    """The ports of the programs that play hosts in our place, by host."""
+    elsewhere: dict[str, Player] = field(default_factory=dict)
+    """The programs that play hosts in our place, by host."""
     behaviour: Behaviour = field(default_factory=Behaviour)
     denials: list[Denial] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)

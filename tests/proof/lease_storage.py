@@ -19,19 +19,21 @@ class LeaseStorage:
     def __init__(self, emulator: str, container: ContainerClient) -> None:
         parts = parse_connection_string(emulator, case_sensitive_keys=True)
         name, domain = parts["AccountName"], "core.windows.net"
-        self.setting = (
-            f"DefaultEndpointsProtocol=https;AccountName={name};AccountKey={parts['AccountKey']};"
-            f"EndpointSuffix={domain}"
+        self._key = parts["AccountKey"]
+        self.connection = (
+            f"DefaultEndpointsProtocol=https;AccountName={name};AccountKey={self._key};EndpointSuffix={domain}"
         )
-        """What an app is told that has its leases there."""
+        """What an app is told that opens it with its key."""
         self.host = f"{name}.blob.{domain}"
+        self.url = f"https://{self.host}/{CONTAINER}"
+        """What one is told that signs in there."""
         self._port = port(emulator)
         self._container = container
 
     @property
     def elsewhere(self) -> dict[str, Any]:
         """What an estate has to say of it."""
-        return {"elsewhere": [{"host": self.host, "port": self._port}]}
+        return {"elsewhere": [{"host": self.host, "port": self._port, "account_key": self._key}]}
 
     def run_out(self) -> None:
         """Let the minute be over after which the lease of a dead pass, or one that was not given back, has ended."""

@@ -178,7 +178,7 @@ class Stage:
         told = story.estate(service, forms)["vaults"]
         vaults = [vault["name"] for vault in told]
         secrets = [f"{vault['name']}/{secret['name']}" for vault in told for secret in vault["secrets"]]
-        settings = {"AzureWebJobsStorage": self.leases.setting, **story.settings}
+        settings = {"ROTATION_LEASES": self.leases.url, **story.settings}
         with ExitStack() as running:
             lives, *dying = (running.enter_context(machine(vaults, **settings)) for _ in range(1 + deaths))
             applications = Applications(lives, service, secrets)

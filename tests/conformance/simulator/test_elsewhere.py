@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobLeaseClient, ContainerClient
 
 from simulator.client import ControlClient, ControlError
@@ -26,7 +27,7 @@ def storage(simulator: ControlClient, azurite: str) -> Iterator[LeaseStorage]:
 @pytest.fixture
 def container(storage: LeaseStorage) -> Iterator[ContainerClient]:
     """A container there, as any client of Azure finds it."""
-    with closing(ContainerClient.from_connection_string(storage.setting, NAME, retry_total=0)) as found:
+    with closing(ContainerClient.from_connection_string(storage.connection, NAME, retry_total=0)) as found:
         found.create_container()
         yield found
         found.delete_container()
@@ -60,6 +61,25 @@ def test_faults_strike_on_the_way(simulator: ControlClient, container: Container
         lease.renew()
     lease.release()
     assert 1 == simulator.hits(fault)
+
+
+def test_a_token_opens_it_as_its_key_does(simulator: ControlClient, storage: LeaseStorage) -> None:
+    """That is one for storage, given out here."""
+    simulator.clear_journal()
+    with closing(DefaultAzureCredential()) as ours:
+        with closing(ContainerClient.from_container_url(storage.url, ours)) as container:
+            container.create_container()
+            lease = BlobLeaseClient(container.upload_blob("some blob", b"content"))
+            lease.acquire(15)
+            lease.renew()
+            lease.release()
+            container.delete_container()
+        for token in (ours.get_token("https://vault.azure.net/.default").token, "made up"):
+            assert 401 == send("PUT", f"{storage.url}?restype=container", token=token).status
+
+    told = [entry for entry in simulator.journal() if entry["host"] == storage.host]
+    assert ["acquire", "renew", "release"] == [entry["action"] for entry in told if entry["action"]]
+    assert [201, 201, 201, 200, 200, 202, 401, 401] == [entry["status"] for entry in told]
 
 
 def test_a_host_that_nobody_plays_says_so(simulator: ControlClient) -> None:
