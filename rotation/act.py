@@ -289,13 +289,12 @@ class Hands:
         self._changed.clear()  # they carry a note now, and not the new key
 
     async def _regenerate(self, slot: Slot) -> Sensitive:
-        self._lease.ensure()
         try:
-            return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot])
+            return await self._provider.regenerate(self._facts.account, slot, self._seen.keys[slot], self._lease)
         except Transient as lost:
             # It may take effect yet, and would end what the next pass had published by then. Not where it was refused
             # for a quota, and where it was awaited for minutes another one would be no help.
-            if not isinstance(lost, Throttled | NotYetTrue):
+            if lost.sent and not isinstance(lost, Throttled | NotYetTrue):
                 self._lease.abandon()
             raise
 

@@ -32,6 +32,8 @@ class RotationError(Exception):
 
     code: ClassVar[str]
     exit_code: ClassVar[int]
+    sent: bool = True
+    """Whether a request may have left; where none has, nobody needs to find out what became of it."""
 
 
 class Transient(RotationError):
@@ -68,6 +70,7 @@ class LeaseLost(Transient):
     """The lease ran out or was broken, so another pass may be at work; we stop before the next write."""
 
     code = "lease-lost"
+    sent = False
 
 
 class ChangedMeanwhile(Transient):

@@ -92,7 +92,7 @@ class Provider(Protocol):
     async def list_keys(self, account: AccountId) -> Mapping[Slot, Sensitive]:
         """Both keys; raises ReadOnlyLock or SharedKeyOff where the service will not list them."""
 
-    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: "Lease") -> Sensitive:
         """Replace the key in `slot` and return the new one.
 
         The request is sent once. A lost or failed answer is settled by listing: a key other than `before` means done.
@@ -110,7 +110,7 @@ class Lease(Protocol):
     """The right to change one account, held for a while."""
 
     def ensure(self) -> None:
-        """Raise LeaseLost unless the lease is still ours; called before every write."""
+        """Raise LeaseLost unless the lease is still ours; called where a change leaves, after all that it waits for."""
 
     def abandon(self) -> None:
         """Let the lease run out by itself, within a minute, instead of giving it back at the end."""

@@ -31,7 +31,9 @@ _RESOURCE = re.compile(r"/subscriptions/([^/]+)/.*?/providers/([^/]+)/", re.IGNO
 
 
 class Unsent(Throttled):
-    """A request waited for too long, and was not sent: nothing has happened, and nobody has to find out what did."""
+    """A request waited for too long, and was not sent."""
+
+    sent = False
 
 
 class Pace:

@@ -11,13 +11,13 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from rotation.cloud.pace import LONGEST_PAUSE, Paces
 from rotation.cloud.translate import seconds_to_wait
-from rotation.ports import Clock
+from rotation.ports import Clock, Lease
 
 _CONNECT_SECONDS = 5
 _REPETITIONS = 3
 """How often a request that was refused for a quota is sent again."""
 _PATIENCE = 5.0
-"""Seconds for which a request waits that is sent once: the lease that allows it was looked at just before."""
+"""Seconds for which a request waits that is sent once: its lease goes on meanwhile."""
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it lazily, so it has no type
@@ -50,7 +50,7 @@ class PartingTransport(Transport):
 class PacedTransport(Transport):
     """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
 
-    A request with the option `once` is not, and it does not wait for long before it is sent.
+    One that has a `lease` is sent once, and it neither waits for long nor leaves without that lease.
     """
 
     def __init__(self, session: aiohttp.ClientSession, read_seconds: float, paces: Paces, clock: Clock) -> None:
@@ -58,13 +58,16 @@ class PacedTransport(Transport):
         self._paces = paces
         self._clock = clock
 
-    async def send(self, request: Any, *, once: bool = False, **options: Any) -> Any:  # noqa: ANN401  as above
-        """Send a request and return the answer; raises Unsent for one that would wait for too long."""
+    async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
+        """Send a request and return the answer; raises Unsent for one that would wait for too long, and LeaseLost."""
         pace = self._paces.of(request.method, request.url, self._clock)
-        repetitions = 0 if once else _REPETITIONS
+        repetitions = _REPETITIONS if lease is None else 0
         while True:
             # What is sent once, or again, is in the middle of a pass; the others are at its beginning.
-            asked = await pace.turn(first=repetitions < _REPETITIONS, patience=_PATIENCE if once else None)
+            asked = await pace.turn(first=repetitions < _REPETITIONS, patience=None if lease is None else _PATIENCE)
+            if lease is not None:
+                # Here, and not where the request is made: to sign in may have taken a minute meanwhile.
+                lease.ensure()
             with pace.out():
                 response = await super().send(request, **options)
             if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:

@@ -16,6 +16,7 @@ from rotation.cloud.patience import LONGEST_WAIT
 from rotation.cloud.translate import translated
 from rotation.errors import (
     ChangedMeanwhile,
+    LeaseLost,
     NeedsOperator,
     NotFound,
     RotationError,
@@ -33,9 +34,6 @@ _PAGE = 25
 
 _WAITS = (1.0, 2.0, 5.0, 10.0)
 """Seconds after each failed attempt to write, unless the service says how long."""
-
-_ONCE: Mapping[str, Any] = {"retry_total": 0, "once": True}
-"""Options of a call that is sent once: the SDK would repeat it without a lease, over whatever was written since."""
 
 
 class KeyVault:
@@ -69,30 +67,31 @@ class KeyVault:
     async def publish(self, name: str, draft: Draft, lease: Lease) -> Secret:
         """Write a new version in one call; a lost answer is settled by reading back."""
         look = partial(self._find, name, (draft.value, draft.tags), draft.replaces)
-        return await self._settled(partial(self._set, name, draft), look, lease)
+        return await self._settled(partial(self._set, name, draft, lease), look, lease)
 
     async def amend(self, current: Secret, tags: Mapping[str, str], lease: Lease) -> None:
         """Replace all tags of the current version and nothing else; a lost answer is settled by reading back."""
         look = partial(self._find, current.ref.name, (current.value, tags), current)
-        await self._settled(partial(self._set_tags, current, tags), look, lease)
+        await self._settled(partial(self._set_tags, current, tags, lease), look, lease)
 
     async def _settled(
         self, attempt: Callable[[], Awaitable[Secret]], look: Callable[[], Awaitable[Secret | None]], lease: Lease
     ) -> Secret:
         """Attempt a write until it is known to be done.
 
-        Before each attempt the lease must hold, and before a further one the secret must be as it was.
+        Each attempt leaves only while the lease holds, and before a further one the secret must be as it was.
         Where it is given up without knowing, the lease is, too: a vault that lags would mislead who comes next.
         """
         in_doubt = False
         try:
             for wait in _WAITS:
-                lease.ensure()
                 try:
                     return await attempt()
+                except LeaseLost:
+                    raise
                 except Transient as lost:
                     failure = lost
-                    in_doubt = in_doubt or not isinstance(lost, Throttled)
+                    in_doubt = in_doubt or (lost.sent and not isinstance(lost, Throttled))
                 await self._clock.sleep(_pause(failure, wait))
                 if written := await look():
                     return written
@@ -102,7 +101,7 @@ class KeyVault:
                 lease.abandon()
             raise
 
-    async def _set(self, name: str, draft: Draft) -> Secret:
+    async def _set(self, name: str, draft: Draft, lease: Lease) -> Secret:
         with translated(f"publish to {self.name}/{name}"):
             return self._with_value(
                 await self._client.set_secret(
@@ -112,15 +111,15 @@ class KeyVault:
                     content_type=draft.content_type,
                     expires_on=draft.expires,
                     enabled=True,
-                    **_ONCE,
+                    **_once(lease),
                 )
             )
 
-    async def _set_tags(self, current: Secret, tags: Mapping[str, str]) -> Secret:
+    async def _set_tags(self, current: Secret, tags: Mapping[str, str], lease: Lease) -> Secret:
         name = current.ref.name
         with translated(f"change the tags of {self.name}/{name}"):
             return self._secret(
-                await self._client.update_secret_properties(name, current.version, tags=dict(tags), **_ONCE)
+                await self._client.update_secret_properties(name, current.version, tags=dict(tags), **_once(lease))
             )
 
     async def _find(
@@ -160,7 +159,7 @@ class KeyVault:
 
     def _secret(self, properties: SecretProperties) -> Secret:
         if properties.name is None or properties.created_on is None:
-            raise Unexpected(f"{self.name} lists a secret without a name or a time of creation")
+            raise Unexpected(f"{self.name} tells {properties.name or 'a secret'} without a name or a time of creation")
         return Secret(
             ref=SecretRef(self.name, properties.name.lower()),
             created=properties.created_on,
@@ -169,6 +168,11 @@ class KeyVault:
             content_type=properties.content_type,
             tags=properties.tags or {},
         )
+
+
+def _once(lease: Lease) -> Mapping[str, Any]:
+    """Options of a call that is sent once: the SDK would repeat it over whatever was written since."""
+    return {"retry_total": 0, "lease": lease}
 
 
 def _is_a_page(response: PipelineResponse[Any, Any]) -> None:

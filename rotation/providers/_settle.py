@@ -3,21 +3,26 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from rotation.cloud.pace import Unsent
 from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unavailable, Unexpected
 from rotation.model import AccountId, Sensitive, Slot
+from rotation.ports import Lease
 
 Keys = Mapping[Slot, Sensitive]
 
 SAFE: Mapping[str, Any] = {"retry_on_methods": ("GET", "POST")}
 """Options of a call that may be repeated although it is a POST: listing keys changes nothing."""
 
-ONCE: Mapping[str, Any] = {"retry_total": 0, "once": True, "read_timeout": 60}
-"""Options of a call that is sent once.
 
-Its answer is awaited longer than others: a regenerate that we give up and the service applies all the same
-would change a key behind our back.
-"""
+_READ_SECONDS = 60
+
+
+def once(lease: Lease) -> Mapping[str, Any]:
+    """Options of a call that is sent once, while the lease is held.
+
+    Its answer is awaited longer than others: a regenerate that we give up and the service applies all the same
+    would change a key behind our back.
+    """
+    return {"retry_total": 0, "lease": lease, "read_timeout": _READ_SECONDS}
 
 
 def both(account: AccountId, keys: Mapping[Slot, str | None]) -> Keys:
@@ -38,15 +43,17 @@ async def settle(
 ) -> Sensitive:
     """Regenerate once and return the new key; where the answer is lost, a changed key means that it was done.
 
-    A clear refusal is raised as it is, since the service has not acted on it; so is Unsent, since it was not asked,
+    A clear refusal is raised as it is, since the service has not acted on it; so is what was not sent,
     and NotYetTrue, since it still acts.
     """
     doubt: Transient | Unexpected | None = None
     try:
         keys = await regenerate()
-    except (NotYetTrue, Unsent):
+    except NotYetTrue:
         raise
     except (Transient, Unexpected) as failure:
+        if not failure.sent:
+            raise
         doubt = failure
         keys = await looked_up(account, slot, failure, list_keys)
     if keys[slot] != before:

@@ -9,10 +9,10 @@ from rotation.cloud.connection import Connection
 from rotation.cloud.translate import translated
 from rotation.errors import Refused, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
-from rotation.ports import Description, Probe
+from rotation.ports import Description, Lease, Probe
 from rotation.providers._probing import can_sign, probed
 from rotation.providers._render import as_json
-from rotation.providers._settle import ONCE, SAFE, Keys, both, settle
+from rotation.providers._settle import SAFE, Keys, both, once, settle
 
 if TYPE_CHECKING:
     from azure.mgmt.batch.aio import BatchManagementClient
@@ -55,13 +55,13 @@ class Batch:
         with translated(f"list the keys of {account.name}"):
             return _keys(account, await accounts.get_keys(account.resource_group, account.name, **SAFE))
 
-    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: Lease) -> Sensitive:
         """Replace the key in `slot` and return the new one."""
         return await settle(
             account,
             slot,
             before,
-            regenerate=lambda: self._regenerate(account, slot),
+            regenerate=lambda: self._regenerate(account, slot, lease),
             list_keys=lambda: self.list_keys(account),
         )
 
@@ -88,12 +88,12 @@ class Batch:
         # The first page is one request, even when it is empty and announces another one.
         return await probed(lambda: anext(client.list_pools(max_results=1).by_page()), _REFUSALS)
 
-    async def _regenerate(self, account: AccountId, slot: Slot) -> Keys:
+    async def _regenerate(self, account: AccountId, slot: Slot, lease: Lease) -> Keys:
         accounts = self._client(account.subscription).batch_account
         with translated(f"regenerate {slot} of {account.name}"):
             return _keys(
                 account,
-                await accounts.regenerate_key(account.resource_group, account.name, {"keyName": slot}, **ONCE),
+                await accounts.regenerate_key(account.resource_group, account.name, {"keyName": slot}, **once(lease)),
             )
 
     def _open(self, subscription: str) -> "BatchManagementClient":

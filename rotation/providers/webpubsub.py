@@ -10,14 +10,13 @@ from azure.core.exceptions import AzureError
 from azure.core.polling.base_polling import BadResponse, BadStatus
 
 from rotation.cloud.connection import Connection
-from rotation.cloud.pace import Unsent
 from rotation.cloud.translate import translated
 from rotation.errors import NotYetTrue, Throttled, Transient, Unexpected
 from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
-from rotation.ports import Description, Probe
+from rotation.ports import Description, Lease, Probe
 from rotation.providers._probing import probed
 from rotation.providers._render import as_json
-from rotation.providers._settle import ONCE, SAFE, Keys, both, looked_up, settle
+from rotation.providers._settle import SAFE, Keys, both, looked_up, once, settle
 
 if TYPE_CHECKING:
     from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
@@ -75,13 +74,13 @@ class WebPubSub:
         with translated(f"list the keys of {account.name}"):
             return _keys(account, await services.list_keys(account.resource_group, account.name, **SAFE))
 
-    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: Lease) -> Sensitive:
         """Replace the key in `slot` and return the new one once the service has put it into effect."""
         return await settle(
             account,
             slot,
             before,
-            regenerate=lambda: self._regenerate(account, slot, before),
+            regenerate=lambda: self._regenerate(account, slot, before, lease),
             list_keys=lambda: self.list_keys(account),
         )
 
@@ -106,17 +105,17 @@ class WebPubSub:
         )
         return await probed(lambda: client.connection_exists(_CONNECTION))
 
-    async def _regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Keys:
+    async def _regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: Lease) -> Keys:
         """Start the operation, await its end, and list the keys until the new one is there.
 
         The answer to the request has the new key too, but before it works.
         """
         doubt: Transient | Unexpected | None = None
         try:
-            operation = await self._start(account, slot)
-        except Unsent:
-            raise
+            operation = await self._start(account, slot, lease)
         except (Transient, Unexpected) as failure:
+            if not failure.sent:
+                raise
             # The operation may be running all the same.
             doubt = failure
             deadline = self._clock.now() + (_DENIED_PATIENCE if isinstance(failure, Throttled) else _LOST_PATIENCE)
@@ -134,7 +133,7 @@ class WebPubSub:
             return keys
         raise doubt or NotYetTrue(f"{slot} of {account.name} has not changed yet")
 
-    async def _start(self, account: AccountId, slot: Slot) -> "AsyncARMPolling":
+    async def _start(self, account: AccountId, slot: Slot, lease: Lease) -> "AsyncARMPolling":
         from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
         from azure.mgmt.webpubsub.models import RegenerateKeyParameters
 
@@ -146,7 +145,7 @@ class WebPubSub:
                 account.name,
                 RegenerateKeyParameters(key_type=slot),
                 polling=operation,
-                **ONCE,
+                **once(lease),
             )
         return operation
 

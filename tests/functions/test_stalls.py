@@ -50,7 +50,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_READ_SECONDS", "_PROBE_READ_SECONDS"):
         monkeypatch.setattr(connection, name, 1)
     monkeypatch.setattr(patience, "_CALL_SECONDS", 1)
-    monkeypatch.setitem(_settle.ONCE, "read_timeout", 1)
+    monkeypatch.setattr(_settle, "_READ_SECONDS", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ async def test_a_pass_that_gets_no_lease_is_tried_again(
 async def test_each_patience_fits_into_the_next() -> None:
     """One answer, one call with its repetitions, a caller over HTTP, the platform, and an invocation."""
     call = patience._CALL_SECONDS + connection._READ_SECONDS
-    regenerate = _settle.ONCE["read_timeout"]
+    regenerate = _settle._READ_SECONDS
     leasing = (1 + lease._RETRIES["retry_total"]) * connection._READ_SECONDS
     hours, minutes, seconds = map(int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":"))
     invocation = timedelta(hours=hours, minutes=minutes, seconds=seconds)

@@ -212,8 +212,9 @@ class _Service:
             self.world.lagging = {}
         return {slot: Sensitive(key) for slot, key in shown.items()}
 
-    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:  # noqa: ARG002  # the same
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: Lease) -> Sensitive:  # noqa: ARG002  # the same
         """Replace a key; it may be done although the answer is lost."""
+        lease.ensure()
         self.world.meet("before")
         self.world.check_regeneration(slot)
         self.world.keys[slot] = self.world.new_key()

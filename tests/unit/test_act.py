@@ -532,10 +532,10 @@ class Patient:
     def __getattr__(self, name: str) -> object:
         return getattr(self.world.tools().providers.for_type(""), name)
 
-    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive) -> Sensitive:
+    async def regenerate(self, account: AccountId, slot: Slot, before: Sensitive, lease: Lease) -> Sensitive:
         """Insist on being told whose key it is, and which."""
         assert (ACCOUNT, self.world.keys[slot]) == (account, before.reveal())
-        return await self.world.tools().providers.for_type("").regenerate(account, slot, before)
+        return await self.world.tools().providers.for_type("").regenerate(account, slot, before, lease)
 
     def render(self, description: Description, key: Sensitive, form: Format) -> Sensitive:
         """Insist on being told whose value it is."""

@@ -10,13 +10,23 @@ import pytest
 from rotation.clock import SystemClock
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import connect
-from rotation.errors import Forbidden, NeedsOperator, NotFound, ReadOnlyLock, Throttled, Transient
+from rotation.errors import (
+    Forbidden,
+    LeaseLost,
+    NeedsOperator,
+    NotFound,
+    ReadOnlyLock,
+    Throttled,
+    Transient,
+    Unavailable,
+)
 from rotation.formats import recognise
 from rotation.model import AccountId, Reason, Sensitive
 from rotation.ports import Probe, Provider
 from rotation.providers import all_providers
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import hasty_world
+from tests.leases import HELD, LOST, Ending
 
 
 async def _registered() -> list[str]:
@@ -100,7 +110,7 @@ async def test_it_lists_both_keys_by_slot(subject: Subject) -> None:
 async def test_it_regenerates_one_key(subject: Subject) -> None:
     """The new key is the one that the service has now, and the other slot is untouched."""
     before = await subject.provider.list_keys(subject.account)
-    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
     active = subject.provider.slots[0]
 
     assert new != before[subject.idle]
@@ -114,7 +124,7 @@ async def test_it_tells_a_good_key_from_a_bad_one(subject: Subject) -> None:
     keys = await subject.provider.list_keys(subject.account)
     assert [Probe.ACCEPTED] * 2 == [await subject.provider.probe(description, key) for key in keys.values()]
 
-    new = await subject.provider.regenerate(subject.account, subject.idle, keys[subject.idle])
+    new = await subject.provider.regenerate(subject.account, subject.idle, keys[subject.idle], HELD)
 
     assert Probe.ACCEPTED is await subject.provider.probe(description, new)
     assert Probe.REFUSED is await subject.provider.probe(description, keys[subject.idle])
@@ -144,13 +154,46 @@ async def test_a_probe_is_one_request_that_never_raises(subject: Subject, fault:
     assert 1 == sum(entry["host"] == host for entry in subject.simulator.journal())
 
 
+async def test_s1_without_the_lease_nothing_is_sent(subject: Subject) -> None:
+    """Another pass may have published that very slot; nor is anything asked about what cannot have happened."""
+    before = await subject.provider.list_keys(subject.account)
+    subject.simulator.clear_journal()
+
+    with pytest.raises(LeaseLost):
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], LOST)
+
+    assert [] == subject.simulator.journal()
+
+
+async def test_without_a_token_nothing_is_sent(subject: Subject) -> None:
+    """That is told, and not that nobody knows what became of it."""
+    subject.simulator.fault(path="/msi/token", status=503)
+    subject.simulator.clear_journal()
+
+    with pytest.raises(Unavailable, match=r"^cannot regenerate .* without a token: the service failed") as failed:
+        await subject.provider.regenerate(subject.account, subject.idle, Sensitive("its key"), HELD)
+
+    assert not failed.value.sent
+    assert {"/msi/token"} == {entry["path"] for entry in subject.simulator.journal()}
+
+
+async def test_s1_a_lease_may_end_while_we_sign_in(subject: Subject) -> None:
+    """It is looked at where the request leaves, and not before all that comes first."""
+    subject.simulator.fault(path="/msi/token", delay=0.5)
+
+    with pytest.raises(LeaseLost):
+        await subject.provider.regenerate(subject.account, subject.idle, Sensitive("its key"), Ending(0.2))
+
+    assert not subject.regenerates()
+
+
 @pytest.mark.parametrize("fault", LOST_ANSWERS.values(), ids=LOST_ANSWERS.keys())
 async def test_a_lost_answer_is_settled_by_listing(subject: Subject, fault: dict[str, Any]) -> None:
     """S5: the service has acted, its answer is lost, and the request is not sent again."""
     before = await subject.provider.list_keys(subject.account)
     subject.simulator.fault(path="/regenerateKey", when="after", **fault)
 
-    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
 
     assert new.fingerprint == subject.fingerprints()[subject.idle]
     assert new != before[subject.idle]
@@ -164,7 +207,7 @@ async def test_what_did_not_happen_is_raised(subject: Subject, fault: dict[str, 
     subject.simulator.fault(path="/regenerateKey", when="before", **fault)
 
     with pytest.raises(Transient):
-        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
 
     assert before[subject.idle].fingerprint == subject.fingerprints()[subject.idle]
     assert 1 == subject.regenerates()
@@ -180,7 +223,7 @@ async def test_what_nobody_can_tell_may_still_happen(subject: Subject, unseen: d
     subject.simulator.fault(path="/listKeys", **unseen)
 
     with pytest.raises(Transient) as failure:
-        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
 
     assert not isinstance(failure.value, Throttled)
     assert 1 == subject.regenerates()
@@ -193,7 +236,7 @@ async def test_what_was_refused_for_a_quota_did_not_happen(subject: Subject) -> 
     subject.simulator.fault(path="/listKeys", status=429, retry_after=600)
 
     with pytest.raises(Throttled):
-        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
 
 
 async def test_listing_is_repeated_because_it_is_safe(subject: Subject) -> None:
@@ -208,7 +251,7 @@ async def test_a_listing_that_lags_does_not_hide_the_new_key(subject: Subject) -
     before = await subject.provider.list_keys(subject.account)
     subject.simulator.behave(list_delay=0.5)
 
-    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+    new = await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
 
     assert new.fingerprint == subject.fingerprints()[subject.idle]
 
@@ -221,7 +264,7 @@ async def test_a_lock_is_told_as_a_lock(subject: Subject) -> None:
     with pytest.raises(ReadOnlyLock, match=subject.account.name):
         await subject.provider.list_keys(subject.account)
     with pytest.raises(ReadOnlyLock, match=subject.account.name):
-        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle])
+        await subject.provider.regenerate(subject.account, subject.idle, before[subject.idle], HELD)
     assert 1 == subject.regenerates()
 
 
@@ -248,7 +291,7 @@ async def use_every_right(subject: Subject, before: Sensitive) -> None:
     """Make every call to the control plane that a provider makes."""
     await subject.provider.describe(subject.account)
     await subject.provider.list_keys(subject.account)
-    await subject.provider.regenerate(subject.account, subject.idle, before)
+    await subject.provider.regenerate(subject.account, subject.idle, before, HELD)
 
 
 async def test_an_account_that_is_gone_is_not_found(subject: Subject) -> None:

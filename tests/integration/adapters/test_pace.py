@@ -14,6 +14,7 @@ from rotation.cloud.pace import Pace, Paces, Unsent
 from rotation.model import AccountId
 from rotation.providers import all_providers
 from simulator.client import ControlClient
+from tests.leases import HELD
 
 ARM = "https://management.azure.com"
 BATCH = f"{ARM}/subscriptions/s1/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/a"
@@ -295,7 +296,7 @@ async def test_a_regenerate_that_was_not_sent_is_told_at_once(
         simulator.clear_journal()
 
         with pytest.raises(Unsent, match="nothing was sent"):
-            await provider.regenerate(account, slot, keys[kind][slot])
+            await provider.regenerate(account, slot, keys[kind][slot], HELD)
 
         assert [] == simulator.journal()
 

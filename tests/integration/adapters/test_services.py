@@ -17,6 +17,7 @@ from rotation.model import AccountId, Format, Reason, Sensitive
 from rotation.ports import Description, Probe, Provider
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import Hasty, hasty_world
+from tests.leases import HELD
 from tests.seeing import regenerates
 
 SERVICES = ("Blob", "Queue", "Table", "File")
@@ -206,7 +207,7 @@ async def test_a_new_key_is_returned_once_it_works(simulator: ControlClient, web
     simulator.behave(operation_seconds=0.3)
     description = await webpubsub.provider.describe(webpubsub.account)
     before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
-    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before, HELD)
 
     assert Probe.ACCEPTED is await webpubsub.provider.probe(description, new)
     assert [1.0, 1.5, 2.25, 3.375, 5.0] == webpubsub.clock.waits[:5]
@@ -220,7 +221,7 @@ async def test_an_operation_that_takes_too_long_is_left_to_the_next_pass(
     before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
 
     with pytest.raises(NotYetTrue, match=webpubsub.account.name):
-        await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+        await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before, HELD)
     assert 590 <= sum(webpubsub.clock.waits) < 620
     assert 1 == regenerates(simulator)
 
@@ -235,7 +236,7 @@ async def test_without_the_operations_status_the_keys_tell(
     simulator.behave(operation_seconds=0.1)
     before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
     simulator.fault(path=OPERATION, **fault)
-    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before, HELD)
 
     assert new.fingerprint == simulator.account(webpubsub.account.name)["slots"]["Secondary"]["fingerprint"]
     assert new != before
@@ -253,7 +254,7 @@ async def test_an_operation_is_followed_to_wherever_it_is_told(
         simulator.deny(STATUS_RIGHTS[located])
     description = await webpubsub.provider.describe(webpubsub.account)
     before = (await webpubsub.provider.list_keys(webpubsub.account))["Secondary"]
-    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+    new = await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before, HELD)
     looks = [entry for entry in simulator.journal() if OPERATION in entry["path"]]
 
     assert Probe.ACCEPTED is await webpubsub.provider.probe(description, new)
@@ -269,7 +270,7 @@ async def test_an_operation_that_fails_is_not_waited_for(simulator: ControlClien
     simulator.fault(path=OPERATION, status=200, body=json.dumps({"status": "Failed", "error": {"code": "X"}}))
 
     with pytest.raises(Transient, match="was not regenerated"):
-        await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before)
+        await webpubsub.provider.regenerate(webpubsub.account, "Secondary", before, HELD)
     assert [] == webpubsub.clock.waits
 
 
@@ -278,7 +279,7 @@ async def test_two_operations_at_once_are_worth_another_try(simulator: ControlCl
     simulator.behave(operation_seconds=600)
     keys = await webpubsub.provider.list_keys(webpubsub.account)
     outcomes = await asyncio.gather(
-        *(webpubsub.provider.regenerate(webpubsub.account, slot, key) for slot, key in keys.items()),
+        *(webpubsub.provider.regenerate(webpubsub.account, slot, key, HELD) for slot, key in keys.items()),
         return_exceptions=True,
     )
 

@@ -22,12 +22,12 @@ from rotation.errors import (
     Unexpected,
 )
 from rotation.model import Secret, Sensitive
-from rotation.ports import Draft, Lease
+from rotation.ports import Draft, Lease, Vault
 from simulator.client import ControlClient
 from tests.integration.adapters.hasty import Hasty, hasty_world
+from tests.leases import HELD, Ending, Passing
 
 NAME = "kv-one"
-HELD = InProcessLease()
 
 
 @pytest.fixture
@@ -69,15 +69,15 @@ def patches(simulator: ControlClient) -> int:
     return sum(entry["method"] == "PATCH" for entry in simulator.journal())
 
 
-Write = Callable[[KeyVault, Secret, Lease], Awaitable[None]]
+Write = Callable[[Vault, Secret, Lease], Awaitable[None]]
 
 
-async def publishes(vault: KeyVault, old: Secret, lease: Lease) -> None:
+async def publishes(vault: Vault, old: Secret, lease: Lease) -> None:
     """A new version."""
     await vault.publish(old.ref.name, replace(draft("ours"), replaces=old), lease)
 
 
-async def amends(vault: KeyVault, old: Secret, lease: Lease) -> None:
+async def amends(vault: Vault, old: Secret, lease: Lease) -> None:
     """New tags of the version that is there."""
     await vault.amend(old, {"owner": "team-one", "ours": "yes"}, lease)
 
@@ -271,31 +271,32 @@ async def test_what_was_deleted_between_two_attempts_is_not_brought_back(
 
 
 @writes
+async def test_s1_a_lease_may_end_while_we_sign_in(
+    vault: KeyVault, simulator: ControlClient, write: Write, method: str
+) -> None:
+    """It is looked at where the write leaves, and not before all that comes first."""
+    old = await vault.publish("some-key", draft(), HELD)
+    simulator.clear_journal()
+    simulator.fault(path="/msi/token", delay=0.5)
+
+    async with hasty_world(ROTATION_VAULTS=NAME) as (signed_out, _):
+        with pytest.raises(LeaseLost):
+            await write(signed_out.tools.vaults[NAME], old, Ending(0.2))
+    assert 0 == puts(simulator) + patches(simulator)
+    assert method
+
+
+@writes
 async def test_no_attempt_is_made_without_the_lease(
     vault: KeyVault, simulator: ControlClient, write: Write, method: str
 ) -> None:
     """A lease that is lost between two attempts ends them."""
-
-    class Losing:
-        """A lease that holds once."""
-
-        held = True
-
-        def ensure(self) -> None:
-            """Raise LeaseLost from the second time on."""
-            if not self.held:
-                raise LeaseLost("the lease was lost")
-            self.held = False
-
-        def abandon(self) -> None:
-            """Keep nobody out."""
-
     old = await vault.publish("some-key", draft(), HELD)
     simulator.clear_journal()
     simulator.fault(method=method, when="before", status=503)
 
     with pytest.raises(LeaseLost):
-        await write(vault, old, Losing())
+        await write(vault, old, Passing(1))
     assert 1 == puts(simulator) + patches(simulator)
 
 
