@@ -9,7 +9,7 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from rotation.cloud.connection import Connection
 from rotation.cloud.translate import inner_code, translated
@@ -142,13 +142,13 @@ class BlobLease:
             wait = min(soon, pause)
             try:
                 # Not again and again by the SDK: a later request of ours says better from when on the lease counts.
-                await self._lease.renew(retry_total=0, read_timeout=soon)
+                async with asyncio.timeout(soon):
+                    await self._lease.renew(retry_total=0)
                 self._confirm()
             except HttpResponseError as error:
                 if error.status_code in _GONE:
                     self._ends = 0.0
-            except (AzureError, OSError, Unexpected):
-                # Out of reach for now, or not what it should be; the lease runs on for a while.
+            except Exception:  # noqa: BLE001, S112  the SDK does not foresee every answer, and the lease runs on for a while
                 continue
             else:
                 self._begin(*asked)
@@ -160,7 +160,8 @@ class BlobLease:
             return
         # Whatever comes of it: the pass is done, and nobody waits for longer than for a renewal.
         with suppress(Exception):
-            await self._lease.release(retry_total=0, read_timeout=self._seconds / 12)
+            async with asyncio.timeout(self._seconds / 12):
+                await self._lease.release(retry_total=0)
 
     def _confirm(self) -> None:
         """Raise Unexpected unless the answer names our lease: the SDK takes over whatever it says, also nothing."""

@@ -51,6 +51,10 @@ class NoTokenError(ClientAuthenticationError):
     """Who gives out tokens did not answer, or not now; the SDKs do not send a request again for which there is none."""
 
 
+class SignInFailedError(ClientAuthenticationError):
+    """There is an identity, and it could not sign in; the message says by which way, and with which status."""
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Raise one of our errors in place of the SDKs'; `doing` completes the sentence "cannot …".
@@ -70,17 +74,29 @@ def translated(doing: str) -> Iterator[None]:
 def translate(error: Exception, doing: str) -> RotationError:
     """Choose our error for one of the SDKs'."""
     if isinstance(error, NoTokenError):
-        doing = f"{doing} without a token"
+        return _without_a_token(error, f"cannot {doing} without a token: ")
+    if isinstance(error, SignInFailedError):
+        return CredentialUnavailable(
+            f"cannot {doing}: our identity could not sign in; check that AZURE_CLIENT_ID names one that is there, its "
+            f"secret, certificate or token file, and what answers where tokens are given out ({error.message})"
+        )
     if isinstance(error, IncompleteReadError):
         return Unavailable(f"cannot {doing}: the connection broke in the middle of the answer")
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         return _answered(error, error.status_code, f"cannot {doing}: ")
-    if isinstance(error, ClientAuthenticationError) and not isinstance(error, NoTokenError):
+    if isinstance(error, ClientAuthenticationError):
         return CredentialUnavailable(
             f"cannot {doing}: there is no identity to sign in with; set AZURE_CLIENT_ID to a managed identity "
             f"of this app, or run `az login` ({_quote(error.message)})"
         )
     return _unreached(error, f"cannot {doing}: ")
+
+
+def _without_a_token(error: NoTokenError, cannot: str) -> RotationError:
+    """What it means that nobody gives out a token now."""
+    found = _unreached(error, cannot) if error.status_code is None else _answered(error, error.status_code, cannot)
+    found.sent = False
+    return found
 
 
 def _unreached(error: Exception, cannot: str) -> RotationError:

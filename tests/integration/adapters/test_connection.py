@@ -8,9 +8,10 @@ import ssl
 import time
 import traceback
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
+from azure.identity import CredentialUnavailableError
+from azure.identity.aio import ChainedTokenCredential
 
 from rotation import telemetry
 from rotation.clock import SystemClock
+from rotation.cloud import credential
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.credential import SharedTokens
 from rotation.cloud.rights import Rights
-from rotation.cloud.translate import translated
+from rotation.cloud.translate import NoTokenError, SignInFailedError, translated
 from rotation.cloud.vault import KeyVault
 from rotation.errors import (
     BadInput,
@@ -43,8 +47,10 @@ from rotation.errors import (
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
+from tests.leases import HELD
 
 STORAGE = "Microsoft.Storage/storageAccounts"
+GARBLED = '{"access_token": "x", "expires_on": "soon"}'
 
 
 @pytest.fixture
@@ -131,12 +137,107 @@ async def test_missing_rights_are_found(simulator: ControlClient, connection: Co
     assert (regenerate,) == await Rights(connection).missing(account, (read, regenerate))
 
 
-async def test_without_an_identity_the_way_out_is_told(simulator: ControlClient, providers: Providers) -> None:
+async def test_without_an_identity_the_way_out_is_told(
+    simulator: ControlClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Signing in fails before anything is sent, and the message says how to sign in."""
-    simulator.fault(path="/msi/token", status=400, body='{"error": "invalid_request"}')
+    monkeypatch.delenv("IDENTITY_ENDPOINT")
+    # No Azure CLI, and no metadata service of a virtual machine.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
 
-    with pytest.raises(CredentialUnavailable, match="az login"):
+    async with connect(PUBLIC, None, SystemClock()) as connection:
+        with pytest.raises(CredentialUnavailable, match=r"there is no identity to sign in with; .*az login"):
+            await all_providers(connection, frozenset()).for_type(STORAGE).describe(an_account(simulator))
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"status": 400, "body": '{"error": "invalid_request"}'}, "ManagedIdentityCredential, 400"),
+        ({"status": 403, "body": "<html>no"}, "ManagedIdentityCredential, 403"),
+        ({"status": 200, "body": "<html>portal"}, "ManagedIdentityCredential, 200"),
+        ({"status": 200, "body": "{}"}, "ManagedIdentityCredential, 200"),
+        (
+            {"status": 200, "body": GARBLED},
+            "ManagedIdentityCredential, ValueError",
+        ),
+        ({"status": 200, "body": '{"access_token": "x", "expires_on": "9"}'}, "ManagedIdentityCredential, KeyError"),
+    ],
+)
+async def test_an_identity_that_cannot_sign_in_is_told_as_that(
+    simulator: ControlClient, providers: Providers, told: dict[str, Any], said: str
+) -> None:
+    """Which way was tried, and what came of it; nobody looks for another one."""
+    simulator.fault(path="/msi/token", **told)
+
+    with pytest.raises(CredentialUnavailable, match=rf"could not sign in; check .*\({said}\)$"):
         await providers.for_type(STORAGE).describe(an_account(simulator))
+
+
+async def test_an_identity_that_was_good_once_is_told_the_same_way(
+    simulator: ControlClient, connection: Connection
+) -> None:
+    """From then on the chain asks that one alone, and passes on whatever it raises."""
+    vault = KeyVault("kv-orders", "https://kv-orders.vault.azure.net", connection)
+    assert [secret async for secret in vault.list()]
+    arm = ("https://management.azure.com/.default",)
+    for told, expected in (
+        ({"status": 200, "body": GARBLED}, SignInFailedError),
+        ({"status": 503}, NoTokenError),
+        ({"status": 410}, NoTokenError),
+    ):
+        fault = simulator.fault(path="/msi/token", **told)
+        with pytest.raises(expected):
+            await connection.credential.get_token(*arm)
+        simulator.lift(fault)
+    assert (await connection.credential.get_token(*arm)).token
+
+
+async def test_settings_of_an_identity_that_cannot_be_used_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that is not there, before anybody asks for a token."""
+    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID"):
+        monkeypatch.setenv(name, "00000000-0000-0000-0000-000000000000")
+    monkeypatch.setenv("AZURE_CLIENT_CERTIFICATE_PATH", "/nowhere/certificate.pem")
+
+    with pytest.raises(CredentialUnavailable, match=r"check AZURE_TENANT_ID.*\(FileNotFoundError\)"):
+        async with connect(PUBLIC, None, SystemClock()):
+            pass
+
+
+async def test_only_who_was_asked_is_told() -> None:
+    """Not who was asked before: the chain ends with the first one that tries."""
+
+    class First:
+        asked = 0
+
+        async def get_token_info(self, *_: str, **__: object) -> AccessTokenInfo:
+            self.asked += 1
+            raise CredentialUnavailableError("not set up yet") if self.asked == 1 else ClientAuthenticationError("no")
+
+    class Second:
+        async def get_token_info(self, *_: str, **__: object) -> AccessTokenInfo:
+            raise ClientAuthenticationError("no")
+
+    ways = [credential._Way(First()), credential._Way(Second())]
+    tokens = SharedTokens(ChainedTokenCredential(*ways), ways)  # type: ignore[arg-type]  # what the chain calls
+    for name in ("Second", "First"):
+        with pytest.raises(SignInFailedError) as failed:
+            await tokens.get_token("scope")
+        assert name == str(failed.value)
+
+
+async def test_each_tenant_has_its_own_token() -> None:
+    """A vault may belong to another one than we do."""
+
+    class Tenants:
+        async def get_token_info(self, *_: str, options: TokenRequestOptions) -> AccessTokenInfo:
+            return AccessTokenInfo(options["tenant_id"], int(SystemClock().now().timestamp()) + 3600)
+
+    tokens = SharedTokens(Tenants())  # type: ignore[arg-type]  # it lacks what `async with` needs
+
+    asked = ["one", "other", "one"]
+    assert asked == [(await tokens.get_token("scope", tenant_id=tenant)).token for tenant in asked]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +309,18 @@ async def test_an_identity_that_was_taken_away_is_told_as_one_that_never_was(
     assert [secret async for secret in vault.list()]
     simulator.fault(path="/msi/token", status=status, code="Conflict")
 
-    with pytest.raises(CredentialUnavailable, match="az login"):
+    with pytest.raises(CredentialUnavailable, match="could not sign in"):
+        await providers.for_type(STORAGE).describe(an_account(simulator))
+
+
+async def test_nobody_waits_for_a_token_for_ever(
+    simulator: ControlClient, providers: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some ways to sign in have patience of their own: a virtual machine's sleeps for as long as it is told to."""
+    monkeypatch.setattr(credential, "_ASK_SECONDS", 0.2)
+    simulator.fault(path="/msi/token", stall=True)
+
+    with pytest.raises(Unavailable, match="cannot read stcontosoorders without a token: it timed out"):
         await providers.for_type(STORAGE).describe(an_account(simulator))
 
 
@@ -230,39 +342,68 @@ async def test_who_waits_for_a_token_shares_its_failure(simulator: ControlClient
     assert (await connection.credential.get_token(scope)).token
 
 
-async def test_a_token_that_is_still_good_is_used_on() -> None:
-    """Identities renew theirs halfway through; an endpoint that is busy then stops nobody for hours to come."""
+class Aging:
+    """Gives a token that is to be renewed from the beginning, and none after that."""
 
-    class Aging:
-        async def get_token_info(self, *_: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-            del options
-            self.asked = getattr(self, "asked", 0) + 1
-            if self.asked > 1:
-                raise ClientAuthenticationError("not now")
-            now = int(SystemClock().now().timestamp())
-            return AccessTokenInfo("good", now + self.good_for, refresh_on=now - 1)
+    def __init__(self, good_for: int, failure: Callable[[], Awaitable[object]]) -> None:
+        self.asked = 0
+        self._good_for, self._failure = good_for, failure
 
-        async def close(self) -> None:
-            pass
+    async def get_token_info(self, *_: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """Count who asks."""
+        del options
+        self.asked += 1
+        if self.asked > 1:
+            await self._failure()
+        now = int(SystemClock().now().timestamp())
+        return AccessTokenInfo("good", now + self._good_for, refresh_on=now - 1)
 
-        good_for = 3600
 
-    async def told(tokens: SharedTokens, **options: str) -> str:
-        try:
-            return (await tokens.get_token("scope", claims=options.get("claims"))).token
-        except ClientAuthenticationError:
-            return "none"
+async def busy() -> None:
+    """Have no token now."""
+    raise ClientAuthenticationError("not now")
 
-    aging = Aging()
+
+async def garble() -> None:
+    """Fail as the SDK does where it did not foresee an answer."""
+    raise KeyError("resource")
+
+
+async def hang() -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("failure", [busy, garble, hang])
+async def test_a_token_that_is_still_good_is_used_on(
+    failure: Callable[[], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Identities renew theirs halfway through; who gives out tokens and fails then stops nobody for hours to come.
+
+    It is asked once for all that want one, and not again at once.
+    """
+    monkeypatch.setattr(credential, "_REFRESH_SECONDS", 0.2)
+    monkeypatch.setattr(credential, "_ASK_SECONDS", 0.2)
+    aging = Aging(3600, failure)
     tokens = SharedTokens(aging)  # type: ignore[arg-type]  # it lacks what `async with` needs
-    assert ["good", "good"] == [await told(tokens), await told(tokens)]
-    assert 2 == aging.asked
-    assert "none" == await told(tokens, claims="revoked")
+    began = time.monotonic()
 
-    ending = Aging()
-    ending.good_for = 60
-    tokens = SharedTokens(ending)  # type: ignore[arg-type]
-    assert ["good", "none"] == [await told(tokens), await told(tokens)]
+    given = await asyncio.gather(*(tokens.get_token("scope") for _ in range(10)))
+    assert (["good"] * 10, 2) == ([token.token for token in given], aging.asked)
+    monkeypatch.setattr(credential, "_REFRESH_PAUSE", timedelta())
+    assert ("good", 3) == ((await tokens.get_token("scope")).token, aging.asked)
+    with pytest.raises(ClientAuthenticationError):
+        await tokens.get_token("scope", claims="revoked")
+    assert time.monotonic() - began < 5
+
+
+async def test_a_token_that_ends_soon_is_not_used_on() -> None:
+    """A pass would begin with it that could not go on."""
+    tokens = SharedTokens(Aging(60, busy))  # type: ignore[arg-type]
+    await tokens.get_token("scope")
+
+    with pytest.raises(ClientAuthenticationError):
+        await tokens.get_token("scope")
 
 
 async def test_a_garbled_token_is_not_quoted(
@@ -448,7 +589,7 @@ async def test_no_key_is_logged_at_any_level(
         provider = providers.for_type(account.resource_type)
         description = await provider.describe(account)
         keys: dict[str, Any] = dict(await provider.list_keys(account))
-        new = await provider.regenerate(account, provider.slots[1], keys[provider.slots[1]])
+        new = await provider.regenerate(account, provider.slots[1], keys[provider.slots[1]], HELD)
         await provider.probe(description, new)
 
     assert "management.azure.com" in caplog.text

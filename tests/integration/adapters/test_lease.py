@@ -72,7 +72,7 @@ def storage(simulator: ControlClient, azurite: str) -> Iterator[LeaseStorage]:
 @pytest.fixture
 def watched(storage: LeaseStorage, connection: Connection) -> BlobLeases:
     """Leases there, whose requests can be answered otherwise."""
-    return BlobLeases(place(storage.setting), connection, seconds=SECONDS, pause=PAUSE)
+    return BlobLeases(place(storage.connection), connection, seconds=SECONDS, pause=PAUSE)
 
 
 @pytest.fixture(params=["on blobs", "in process"])
@@ -316,7 +316,7 @@ async def test_who_is_not_let_in_is_told_where_to_look(
 ) -> None:
     """A role, a signature, or a firewall: the service says the same of all."""
     simulator.fault(status=403, code="AuthorizationFailure")
-    leases = BlobLeases(Container(Sensitive(storage.setting), "ROTATION_LEASES", CONTAINER), connection)
+    leases = BlobLeases(Container(Sensitive(storage.connection), "ROTATION_LEASES", CONTAINER), connection)
 
     with pytest.raises(Forbidden, match=r"that ROTATION_LEASES names.*; leases need Storage Blob Data Contributor"):
         await take(leases, ONE)
