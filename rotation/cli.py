@@ -25,7 +25,7 @@ from rotation.errors import RotationError, Unexpected
 from rotation.model import AccountId, Format, Request, Role, SecretRef, Trigger
 from rotation.quoting import without_secret_words
 from rotation.settings import Settings
-from rotation.views import changes
+from rotation.views import changes, failures
 
 PROGRAM = "python -m rotation"
 INTERRUPTED = 130
@@ -303,7 +303,7 @@ def _interrupted(ledger: Ledger) -> Answer:
     return replace(
         answer,
         document={**answer.document, **facts},
-        parts=[changes(ledger.outcomes), *answer.parts],
+        parts=[changes(ledger.outcomes), *failures(ledger.outcomes), *answer.parts],
     )
 
 
@@ -313,7 +313,8 @@ def _left_by(ledger: Ledger) -> str:
         return "nothing was changed"
     if not ledger.begun:
         return "nothing was begun: repeat the command"
-    if not ledger.unfinished:
+    failed = sum(outcome.exit_code != 0 for outcome in ledger.outcomes)
+    if not ledger.unfinished and not failed:
         return "nothing was left unfinished"
     again = "run the command again: it goes on from what it finds"
     if ledger.request is not None and ledger.request.insists:
@@ -321,11 +322,13 @@ def _left_by(ledger: Ledger) -> str:
             f"repeat the command with --request-id {ledger.request.id}: "
             "without it a key made just now is replaced again"
         )
-    names = ", ".join(ledger.unfinished.values())
-    return (
-        f"{len(ledger.outcomes)} done, {len(ledger.unfinished)} not finished: {names}; {again}; "
-        "where leases are on blobs the account is busy for up to a minute"
-    )
+    told = [f"{len(ledger.outcomes) - failed} done"]
+    if failed:
+        told.append(f"{failed} failed")
+    if ledger.unfinished:
+        told.append(f"{len(ledger.unfinished)} not finished: {', '.join(ledger.unfinished.values())}")
+        again += "; where leases are on blobs the account is busy for up to a minute"
+    return f"{', '.join(told)}; {again}"
 
 
 def _refs(texts: Sequence[str] | None) -> Collection[SecretRef]:

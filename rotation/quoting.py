@@ -11,14 +11,17 @@ _PART = re.compile(r"[A-Za-z0-9]{6,}")
 _PLAIN = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})*[0-9]{0,4}")
 """How people write: words, also several in one as in SharedKey, and a number behind them."""
 
+_SHRED = re.compile(r"(?=[^ ]*[A-Z])(?=[^ ]*[a-z])(?=[^ ]*(?:[0-9]|[a-z][A-Z]{2}|[A-Z][a-z][A-Z]))[A-Za-z0-9/_-]{10}")
+"""As long as one piece at least of a key whose + have become spaces; hardly a word, or the number of a ticket."""
+
+_SIMPLE = re.compile(r"\W?(?:[A-Z]?[a-z]+|[A-Z]+|[A-Z]*-?[0-9]+)?\W*")
+"""A word, a number or the name of a ticket; hardly a piece of a key that is worth anything."""
+
 _RUN = re.compile(
     r"(?:[A-Za-z0-9+/_-]|\\/|\\u002[BFbf]|%(?:25)*2[BFbf]){40,}(?P<end>(?:=|\\u003[Dd]|%(?:25)*3[Dd])*)"
     r"|(?P<token>eyJ[A-Za-z0-9_-]{8,})"
 )
 """As long as a part of a key in base64, however it is encoded for an URL or in JSON; or the beginning of a token."""
-
-_LONG = re.compile(r"(?:[A-Za-z0-9+/_-]|%(?:25)*2[BFbf]){40}|eyJ[A-Za-z0-9_-]{8}")
-"""The same without looking at its letters; docs/openapi.yaml says it of a reason."""
 
 _RESOURCE_ID = re.compile(
     r"(/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -35,11 +38,6 @@ _PIECE = re.compile(r"(?<=')[^']*(?=')|(?<=\()[^()]*(?=\))|(?<=option: )[^'\"()]
 
 _FEW = 4
 """Fewer capital or small letters than these are in a thousandth of a thousandth of all parts of keys."""
-
-
-def may_hold_a_key(text: str) -> bool:
-    """Whether a text is long enough in one piece to hold a key, by a rule that a schema can tell."""
-    return _LONG.search(text) is not None
 
 
 def looks_secret(text: str) -> bool:
@@ -62,13 +60,26 @@ def without_secret_words(complaint: str) -> str:
 
 def looks_pasted(text: str) -> bool:
     """Whether what somebody has typed looks as if it held a key, also one whose + an URL has turned into spaces."""
-    words = all(_PLAIN.fullmatch(part) for part in _PART.findall(_SPACE.sub(" ", text)))
-    return looks_secret(text) or (not words and looks_secret(_SPACE.sub("+", text)))
+    return looks_secret(text) or (not _is_plain(_SPACE.sub(" ", text)) and looks_secret(_SPACE.sub("+", text)))
+
+
+def without_shreds(text: str) -> str:
+    """The text without what stands from the first to the last piece of a key whose + an URL has turned into spaces."""
+    if not (looks_pasted(text) and _SHRED.search(text)):
+        return text
+    words = _SPACE.sub(" ", text).split(" ")
+    pieces = [n for n, word in enumerate(words) if not _SIMPLE.fullmatch(word)]
+    return " ".join([*words[: pieces[0]], HIDDEN, *words[pieces[-1] + 1 :]])
 
 
 def quoted(text: str, most: int | None = None) -> str:
     """Up to `most` characters of a text in quotes, or words in its place where it looks as if it held a key."""
     return HIDDEN if looks_pasted(text) else repr(text[:most])
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is made of words, and of what is too short to tell."""
+    return all(_PLAIN.fullmatch(part) for part in _PART.findall(text))
 
 
 def _is_random(run: re.Match[str]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Self, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from rotation.cloud.clouds import CLOUDS, Cloud
 from rotation.durations import format_duration, parse_duration
@@ -74,6 +74,7 @@ _SCOPE = re.compile(
 )
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOBS = (*(f".blob.{cloud.storage_suffix}" for cloud in CLOUDS.values()), ".blob.storage.azure.net")
+_KEY = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _HERE = ("127.0.0.1", "localhost")
 _REFERENCE = "@Microsoft.KeyVault("
 _SCHEDULE = re.compile(r"[0-9*/,-]+(?: +[0-9*/,-]+){3}(?: +[0-9A-Za-z*/,-]+){2}")
@@ -304,14 +305,20 @@ def _container(text: str) -> Container | None:
     url = _url(text)
     # An emulator has the name of the account in front.
     *account, name = url.path.strip("/").split("/")
-    if not _CONTAINER_NAME.fullmatch(name) or len(account) > (url.hostname in _HERE):
+    if len(account) > (url.hostname in _HERE) or not name:
         raise ValueError("the URL names no container, or more than that")
+    if not _CONTAINER_NAME.fullmatch(name):
+        raise ValueError("the URL names no container: 3 to 63 small letters, digits and single hyphens")
     return Container(Sensitive(text), "ROTATION_LEASES")
 
 
 def _container_at(text: str) -> Container | None:
-    setting = "AzureWebJobsStorage__blobServiceUri"
-    return Container(Sensitive(f"{_url(text).geturl().rstrip('/')}/{LEASE_CONTAINER}"), setting) if text else None
+    if not text:
+        return None
+    url = _url(text)
+    if url.query:
+        raise ValueError("the URL of a service that is opened by an identity has no query")
+    return Container(Sensitive(f"{url.geturl().rstrip('/')}/{LEASE_CONTAINER}"), "AzureWebJobsStorage__blobServiceUri")
 
 
 def _container_of(text: str, cloud: Cloud) -> Container | None:
@@ -324,20 +331,32 @@ def _container_of(text: str, cloud: Cloud) -> Container | None:
 
 
 def _host_container(text: str) -> Container | None:
-    if text and not _fields(text).keys() & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
+    if not text:
+        return None
+    fields = _fields(text)
+    if not fields.keys() & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
         raise ValueError("not a connection string of a storage account")
-    return Container(Sensitive(text), "AzureWebJobsStorage", LEASE_CONTAINER) if text else None
+    if not fields.keys() & {"accountkey", "sharedaccesssignature", "usedevelopmentstorage"}:
+        raise ValueError("the connection string has neither AccountKey nor SharedAccessSignature")
+    if not _KEY.fullmatch(fields.get("accountkey", "")):
+        raise ValueError("the AccountKey in the connection string is not what a key looks like, which is base64")
+    return Container(Sensitive(text), "AzureWebJobsStorage", LEASE_CONTAINER)
 
 
 def _url(text: str) -> SplitResult:
-    """The URL of blobs, which are sent our token, or that of an emulator on this machine."""
+    """The URL of blobs, which are sent our token, or of anything that is opened by a signature in it."""
     url = urlsplit(text)
+    signed = "sig" in parse_qs(url.query)
     if url.scheme != "https" and url.hostname not in _HERE:
         raise ValueError("not an https URL")
     if not url.hostname:
         raise ValueError("the URL names no host")
-    if url.hostname not in _HERE and not url.hostname.endswith(_BLOBS):
-        raise ValueError(f"the URL is not one of blobs, https://ACCOUNT{_BLOBS[0]}")
+    if url.username is not None:
+        raise ValueError("the URL has a name before its host")
+    if not signed and url.hostname not in _HERE and not url.hostname.endswith(_BLOBS):
+        raise ValueError("the URL is not one of blobs in Azure, and has no signature")
+    if not signed and url.scheme != "https":
+        raise ValueError("no token is sent without encryption; an emulator needs a signature in the URL")
     return url
 
 

@@ -77,7 +77,7 @@ def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
     parts: list[Listing | str] = [
         changes(report.outcomes),
         Listing(("Account", "Secrets", "Result", "Why"), left, "Left alone"),
-        *_failures(report),
+        *failures(report.outcomes),
         *_vaults(report.problems),
         _counts(report),
         *notes,
@@ -126,7 +126,7 @@ def audited(report: Report, *, repairing: bool, notes: Iterable[str] = ()) -> An
     parts: list[Listing | str] = [
         Listing(("Account", "Secrets", "Repair", "Why"), repaired, "Repaired"),
         Listing(("Account", "Secrets", "Finding", "Why"), findings, "Found"),
-        *_failures(report),
+        *failures(report.outcomes),
         *_vaults(report.problems),
         _audit_counts(report, len(findings)),
         *notes,
@@ -294,8 +294,9 @@ def _promise(step: Step) -> str:
     return f"a promise was broken: the key {step.replaced} was to work until {until}"
 
 
-def _failures(report: Report) -> list[Listing]:
-    rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in report.outcomes if _went_wrong(o)]
+def failures(outcomes: Iterable[Outcome]) -> list[Listing]:
+    """What is not done, and what to do about it."""
+    rows = [(_name(o), _refs(o.secrets), _word(o), _why(o)) for o in outcomes if _went_wrong(o)]
     return [Listing(("Account", "Secrets", "Result", "What to do"), rows, "Not done")]
 
 

@@ -25,8 +25,8 @@ _GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECOND
 """How the service says that a lease is not ours any more."""
 
 _WAY_IN = (
-    "leases need Storage Blob Data Contributor there, or a shared access signature that lasts and may write, "
-    "and a firewall that lets us in"
+    "leases need Storage Blob Data Contributor there, or the account's key, or a shared access signature that lasts "
+    "and may write, and a firewall that lets us in"
 )
 
 _RETRIES = {"retry_total": 2, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 1}

@@ -120,6 +120,8 @@ def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
             found = Unavailable, "its host name could not be looked up; check the network's name server"
         case aiohttp.ClientConnectorDNSError():
             found = NotFound, "its host name is unknown; check the name, and the private DNS zone if it has one"
+        case aiohttp.InvalidURL():
+            found = Unexpected, "its address, or that in HTTPS_PROXY, is none; correct it"
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
             found = Unavailable, "the proxy does not let us through; check HTTPS_PROXY and NO_PROXY"
         case TimeoutError():
@@ -197,9 +199,11 @@ def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _said(error: HttpResponseError) -> str:
-    """Azure's own words in brackets: the status, its code, and its message without what looks like a key."""
+    """Azure's own words in brackets, without what looks like a key: status, code, message, and when to ask again."""
     words = error.error.message if error.error else None
-    parts = (str(error.status_code), _quote(inner_code(error)), _quote(words or ""))
+    wait = seconds_to_wait(getattr(error.response, "headers", {}))
+    again = "" if wait is None else f"again in {wait:g} s"
+    parts = (str(error.status_code), _quote(inner_code(error)), _quote(words or ""), again)
     return f"({', '.join(part for part in parts if part)})"
 
 

@@ -9,9 +9,9 @@ from types import FrameType
 INTERRUPTED = 130
 
 
-def run(soak: Callable[[float], int]) -> None:
+def run(soak: Callable[[float], int], prog: str) -> None:
     """Run a soak, and exit with its code; Ctrl-C and SIGTERM end it, and its simulator with it."""
-    minutes, interrupts = asked_minutes(), list[int]()
+    minutes, interrupts = asked_minutes(prog), list[int]()
 
     def interrupt(number: int, _: FrameType | None) -> None:
         interrupts.append(number)
@@ -30,11 +30,11 @@ def run(soak: Callable[[float], int]) -> None:
     sys.exit(code)
 
 
-def asked_minutes() -> float:
+def asked_minutes(prog: str | None = None) -> float:
     """The one argument; a run that would try nothing is refused."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog=prog)
     parser.add_argument("minutes", type=_minutes, help="for how many minutes to go on")
-    parser.add_argument("--share", type=_share, default=1, help="how much of them is for this soak")
+    parser.add_argument("--share", type=_share, default=1, help="how much of them is for this soak; all, 1, by default")
     given = parser.parse_args()
     return float(given.minutes * given.share)
 

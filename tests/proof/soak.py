@@ -30,10 +30,13 @@ def soak(minutes: float) -> int:
             asyncio.run(weather.last(lambda _: time.monotonic() < ends))
         finally:
             print(*weather.tally.failures, f"{weather.tally}, seed {seed}", sep="\n")  # noqa: T201  what it is for
+    if not weather.tally.rotations:
+        print("too short: no key was rotated")  # noqa: T201  same
+        return 1
     return 1 if weather.tally.failures else 0
 
 
 if __name__ == "__main__":
     if not emulator.installed():
         sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
-    run(soak)
+    run(soak, "python -m tests.proof.soak")

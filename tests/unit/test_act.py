@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotation import tags
-from rotation.errors import ChangedMeanwhile, Forbidden, NotYetTrue, RotationError, Throttled, Unavailable
+from rotation.errors import ChangedMeanwhile, Forbidden, LeaseLost, NotYetTrue, RotationError, Throttled, Unavailable
 from rotation.formats import rekey
 from rotation.model import (
     AccountId,
@@ -723,6 +723,7 @@ def test_what_somebody_changes_during_a_pass_is_not_written_over(
         pytest.param(NotYetTrue("it still runs"), False, id="it was awaited for minutes"),
         pytest.param(Throttled("429"), False, id="it was refused"),
         pytest.param(Forbidden("403"), False, id="it was forbidden"),
+        pytest.param(LeaseLost("it ran out"), False, id="it was not sent"),
     ],
 )
 def test_s1_a_regenerate_of_unknown_fate_keeps_others_out(due: World, failure: RotationError, kept: bool) -> None:  # noqa: FBT001  # a table

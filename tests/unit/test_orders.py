@@ -39,24 +39,33 @@ def test_an_order_needs_no_body(body: bytes) -> None:
     assert Order(ref=REF) == read_order("KV-One", "Secret-0", {"code": "x"}, body)
 
 
-@pytest.mark.parametrize("reason", [SPACED, f"leaked: {SPACED}"])
-def test_a_reason_with_a_key_in_disguise_is_not_kept(reason: str) -> None:
-    """S6: it is logged, and an emergency is not held up for it."""
-    kept = order(reason=reason).reason
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        SPACED,
+        KEY,
+        "kEy0" * 21,
+        quote("kEy+" * 21 + "Q=="),
+        quote(quote("kEy/" * 21 + "Q==", safe="")),
+        "kE7-_" * 17,
+        TOKEN.partition("=")[0],
+    ],
+)
+def test_s6_what_looks_like_a_key_is_not_kept_of_a_reason(pasted: str) -> None:
+    """It is logged, and an emergency is not held up for it; the words around it are read afterwards."""
+    kept = order(reason=f"found {pasted} in a log").reason
 
-    assert kept == HIDDEN
-    assert [] == leaked(kept, [SPACED, SPACED.replace(" ", "+")])
+    assert kept == f"found {HIDDEN} in a log"
 
 
 def test_s6_a_key_is_told_from_words_whatever_an_url_made_of_it() -> None:
     """A thousand keys as accounts have them."""
     for _ in range(1000):
-        key = b64encode(token_bytes(64)).decode().replace("+", " ")
-        try:
-            kept = order(reason=f"found {key} in a log").reason
-        except BadInput:
-            continue
-        assert kept == HIDDEN
+        key = b64encode(token_bytes(64)).decode()
+        kept = order(reason=f"found {key.replace('+', ' ')} in a log").reason or ""
+        assert kept.startswith("found ")
+        assert HIDDEN in kept
+        assert [] == leaked(kept, [key, key.replace("+", " ")])
 
 
 @pytest.mark.parametrize(
@@ -66,9 +75,12 @@ def test_s6_a_key_is_told_from_words_whatever_an_url_made_of_it() -> None:
         "CHG0031337 Quarterly rotation by Ops Team in EU West",
         "leaked 20261122 by Bob Smith of Team SRE in Azure DevOps",
         "commit 3b54a67 in GitHub repo Contoso Orders has the key, found by GitGuardian",
+        "found in https://github.com/contoso/orders/actions/runs/1234567890",
+        "https://dev.azure.com/contoso/orders/_workitems/edit/123456",
+        "see /subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-orders",
     ],
 )
-def test_the_words_of_tickets_are_kept(reason: str) -> None:
+def test_the_words_and_links_of_tickets_are_kept(reason: str) -> None:
     """The log of an emergency is read afterwards."""
     assert order(reason=reason).reason == reason
 
@@ -102,11 +114,6 @@ def test_everything_that_may_be_asked_for_is_read() -> None:
         ({"force": True, "dry_run": None}, ["dry_run"]),
         ({"reason": "two\nlines"}, ["reason"]),
         ({"reason": "x" * (MAX_REASON + 1)}, ["reason"]),
-        ({"reason": f"found {'kEy0' * 21} in a log"}, ["reason"]),
-        ({"reason": f"found {quote('kEy+' * 21 + 'Q==')}"}, ["reason"]),
-        ({"reason": f"found {quote(quote('kEy/' * 21 + 'Q==', safe=''))}"}, ["reason"]),
-        ({"reason": f"found {'kE7-_' * 17}"}, ["reason"]),
-        ({"reason": f"Bearer {TOKEN}"}, ["reason"]),
         ({"request_id": "a b"}, ["request_id"]),
         ({"dryrun": True}, ["'dryrun'"]),
         ({"secret": "kv-two/other", "grace": "soon"}, ["'secret'", "grace", "grace"]),

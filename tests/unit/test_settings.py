@@ -217,7 +217,7 @@ def test_leases_are_in_a_container(path: str) -> None:
     """What is no container would be found out by the first rotation only."""
     (complaint,) = complaints(ROTATION_LEASES=f"https://stone.blob.core.windows.net{path}")
 
-    assert complaint.startswith("ROTATION_LEASES: the URL names no container, or more than that")
+    assert complaint.startswith("ROTATION_LEASES: the URL names no container")
 
 
 @pytest.mark.parametrize(
@@ -225,9 +225,10 @@ def test_leases_are_in_a_container(path: str) -> None:
     ["example.com", "stone.dfs.core.windows.net", "stone.blob.core.windows.net.example.com", "blob.core.windows.net"],
 )
 def test_leases_are_on_blobs_of_azure(host: str) -> None:
-    """Our token is sent there."""
-    (complaint,) = complaints(ROTATION_LEASES=f"https://{host}/leases")
-    assert complaint.startswith("ROTATION_LEASES: the URL is not one of blobs, https://ACCOUNT.blob.core.windows.net")
+    """Our token is sent there; one with a signature gets none."""
+    (complaint,) = complaints(ROTATION_LEASES=f"https://{host}/leases?sv=1")
+    assert complaint.startswith("ROTATION_LEASES: the URL is not one of blobs in Azure, and has no signature")
+    assert read(ROTATION_LEASES=f"https://{host}/leases?sv=1&sig=x").leases
 
     (complaint,) = complaints(AzureWebJobsStorage__blobServiceUri=f"https://{host}")
     assert complaint.startswith("AzureWebJobsStorage__blobServiceUri: the URL is not one of blobs")
@@ -240,8 +241,23 @@ def test_blobs_have_the_names_of_their_cloud() -> None:
 
 
 def test_an_emulator_has_the_name_of_its_account_in_front() -> None:
-    """Its host tells nothing."""
-    assert read(ROTATION_LEASES="http://127.0.0.1:10000/devstoreaccount1/leases").leases
+    """Its host tells nothing; and no client sends a token there, as nothing is encrypted."""
+    assert read(ROTATION_LEASES="http://127.0.0.1:10000/devstoreaccount1/leases?sig=x").leases
+    (complaint,) = complaints(ROTATION_LEASES="http://127.0.0.1:10000/devstoreaccount1/leases")
+    assert complaint.startswith("ROTATION_LEASES: no token is sent without encryption")
+
+
+def test_what_no_client_could_use_is_refused() -> None:
+    """It would be found out by the first rotation, and told as something else."""
+    (named,) = complaints(ROTATION_LEASES="https://me:s3cret@stone.blob.core.windows.net/leases")
+    assert "has a name before its host" in named
+    (signed,) = complaints(AzureWebJobsStorage__blobServiceUri="https://stone.blob.core.windows.net/?sv=1&sig=s3cret")
+    assert "opened by an identity has no query" in signed
+    (mangled,) = complaints(AzureWebJobsStorage="AccountName=stone;AccountKey=s3cret!")
+    assert "not what a key looks like" in mangled
+    (keyless,) = complaints(AzureWebJobsStorage="AccountName=stone;DefaultEndpointsProtocol=https")
+    assert "neither AccountKey nor SharedAccessSignature" in keyless
+    assert "s3cret" not in named + signed + mangled
 
 
 CONNECTION = "DefaultEndpointsProtocol=https;AccountName=StApp;AccountKey=bm90IGEga2V5;EndpointSuffix=core.windows.net"
@@ -268,8 +284,11 @@ CONNECTION = "DefaultEndpointsProtocol=https;AccountName=StApp;AccountKey=bm90IG
             None,
         ),
         (
-            {"AzureWebJobsStorage": CONNECTION, "ROTATION_LEASES": "http://127.0.0.1:10000/devstoreaccount1/leases"},
-            "http://127.0.0.1:10000/devstoreaccount1/leases",
+            {
+                "AzureWebJobsStorage": CONNECTION,
+                "ROTATION_LEASES": "http://127.0.0.1:10000/devstoreaccount1/leases?sig=x",
+            },
+            "http://127.0.0.1:10000/devstoreaccount1/leases?sig=x",
             None,
         ),
     ],

@@ -319,9 +319,11 @@ async def test_nobody_waits_for_a_token_for_ever(
     """Some ways to sign in have patience of their own: a virtual machine's sleeps for as long as it is told to."""
     monkeypatch.setattr(credential, "_ASK_SECONDS", 0.2)
     simulator.fault(path="/msi/token", stall=True)
+    began = time.monotonic()
 
     with pytest.raises(Unavailable, match="cannot read stcontosoorders without a token: it timed out"):
         await providers.for_type(STORAGE).describe(an_account(simulator))
+    assert time.monotonic() - began < 10
 
 
 async def test_who_waits_for_a_token_shares_its_failure(simulator: ControlClient, connection: Connection) -> None:
@@ -383,18 +385,18 @@ async def test_a_token_that_is_still_good_is_used_on(
     It is asked once for all that want one, and not again at once.
     """
     monkeypatch.setattr(credential, "_REFRESH_SECONDS", 0.2)
-    monkeypatch.setattr(credential, "_ASK_SECONDS", 0.2)
+    monkeypatch.setattr(credential, "_ASK_SECONDS", 2)
     aging = Aging(3600, failure)
     tokens = SharedTokens(aging)  # type: ignore[arg-type]  # it lacks what `async with` needs
     began = time.monotonic()
 
     given = await asyncio.gather(*(tokens.get_token("scope") for _ in range(10)))
     assert (["good"] * 10, 2) == ([token.token for token in given], aging.asked)
+    assert time.monotonic() - began < 1
     monkeypatch.setattr(credential, "_REFRESH_PAUSE", timedelta())
     assert ("good", 3) == ((await tokens.get_token("scope")).token, aging.asked)
     with pytest.raises(ClientAuthenticationError):
         await tokens.get_token("scope", claims="revoked")
-    assert time.monotonic() - began < 5
 
 
 async def test_a_token_that_ends_soon_is_not_used_on() -> None:

@@ -1,11 +1,15 @@
 """Leases: on blobs of the storage emulator, and within the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient
 
 from rotation.clock import SystemClock
@@ -294,6 +298,66 @@ async def test_a_renewal_counts_only_where_the_service_says_so(simulator: Contro
         while lease._ends == ends:  # noqa: ASYNC110  the lease tells nobody
             await asyncio.sleep(PAUSE)
     await take(watched, ONE)
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+async def test_a_lease_that_the_service_disowns_is_lost_at_once(
+    simulator: ControlClient, watched: BlobLeases, status: int
+) -> None:
+    """Its blob is gone, somebody else has it, or it has ended; no waiting shows anything else."""
+    async with watched.hold(ONE) as lease:
+        disowned = simulator.fault(action="renew", status=status, code="LeaseLost")
+        assert await asyncio.to_thread(simulator.hits, disowned, SECONDS / 3)
+        await asyncio.sleep(PAUSE)
+
+        with pytest.raises(LeaseLost, match="stone"):
+            lease.ensure()
+        lease.abandon()
+
+
+class Failing:
+    """Signs in with tokens that end soon, so that each request has one of its own, and fails when told to."""
+
+    def __init__(self, tokens: AsyncTokenCredential) -> None:
+        self._tokens = tokens
+        self.failures: list[Callable[[], Awaitable[object]]] = []
+
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Fail, or give a token."""
+        if self.failures:
+            await self.failures.pop()()
+        token = await self._tokens.get_token(*scopes, **options)
+        return AccessToken(token.token, int(SystemClock().now().timestamp()) + 60)
+
+
+async def garble() -> None:
+    """Fail as the SDK does where it did not foresee an answer."""
+    raise ValueError("soon")
+
+
+async def hang() -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("failure", [garble, hang])
+async def test_a_lease_outlives_a_token_that_was_not_to_be_had(
+    storage: LeaseStorage, connection: Connection, failure: Callable[[], Awaitable[object]]
+) -> None:
+    """For the next renewal it is asked again, while the lease still counts; and nobody waits to give it back."""
+    tokens = Failing(connection.credential)
+    there = Container(Sensitive(storage.url), "ROTATION_LEASES")
+    signed_in = replace(connection, credential=tokens)  # type: ignore[arg-type]  # it lacks what `async with` needs
+    async with BlobLeases(there, signed_in, seconds=SECONDS, pause=PAUSE).hold(ONE) as lease:
+        ends = lease._ends
+        tokens.failures = [failure]
+        while tokens.failures or lease._ends == ends:
+            lease.ensure()
+            await asyncio.sleep(PAUSE)
+        lease.ensure()
+        tokens.failures = [failure] * 2
+        began = time.monotonic()
+    assert time.monotonic() - began < SECONDS / 4
 
 
 @pytest.mark.parametrize(

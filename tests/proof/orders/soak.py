@@ -43,4 +43,4 @@ def _tell(tally: Counter[str], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    run(soak)
+    run(soak, "python -m tests.proof.orders.soak")
