@@ -68,7 +68,9 @@ def translated(doing: str) -> Iterator[None]:
         raise translate(error, doing) from (None if _may_hold_a_key(error) else error)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # The SDKs do not foresee every answer either.
-        raise Unexpected(f"cannot {doing}: the answer cannot be understood ({type(error).__name__})") from None
+        raise Unexpected(
+            f"cannot {doing}: the answer cannot be understood, and may be that of a proxy ({type(error).__name__})"
+        ) from None
 
 
 def translate(error: Exception, doing: str) -> RotationError:

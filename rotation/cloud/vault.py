@@ -23,7 +23,6 @@ from rotation.errors import (
     SecretDeleted,
     Throttled,
     Transient,
-    Unexpected,
 )
 from rotation.model import Secret, SecretRef, Sensitive
 from rotation.ports import Draft, Lease
@@ -159,7 +158,7 @@ class KeyVault:
 
     def _secret(self, properties: SecretProperties) -> Secret:
         if properties.name is None or properties.created_on is None:
-            raise Unexpected(f"{self.name} tells {properties.name or 'a secret'} without a name or a time of creation")
+            raise ValueError("a secret without a name or a time of creation")
         return Secret(
             ref=SecretRef(self.name, properties.name.lower()),
             created=properties.created_on,

@@ -13,6 +13,24 @@ from tests.proof.minutes import INTERRUPTED, asked_minutes
 ROOT = Path(__file__).parents[2]
 
 
+def test_weather_in_which_no_key_was_rotated_proves_nothing() -> None:
+    """Whoever gives it hardly any time is told so by the exit code, too."""
+    command = [sys.executable, "-m", "tests.proof.soak", "0.0001"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own program
+
+    assert (1, "too short: no key was rotated") == (ran.returncode, ran.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("service", ["bacth", "storage batch"])
+def test_the_full_proof_of_a_service_that_there_is_not_is_refused(service: str) -> None:
+    """It would run hardly anything, and pass."""
+    command = ["make", "--dry-run", "prove-full", f"SERVICE={service}"]  # found on the path, as by people
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own program
+
+    assert (2, "") == (ran.returncode, ran.stdout)
+    assert f"SERVICE={service}: it is storage, batch or webpubsub" in ran.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [[], ["0"], ["-1"], ["nan"], ["inf"], ["an hour"], ["1", "2"], ["1", "--share", "3"]], ids=" ".join
 )

@@ -42,6 +42,7 @@ from rotation.errors import (
     Throttled,
     Transient,
     Unavailable,
+    Unexpected,
     Untrusted,
 )
 from rotation.model import AccountId
@@ -492,6 +493,16 @@ async def test_a_proxy_that_is_down_is_named(monkeypatch: pytest.MonkeyPatch) ->
             transport = AioHttpTransport(session=session, session_owner=False)
             with pytest.raises(Unavailable, match="proxy does not let us through"), translated("read it"):
                 await transport.send(HttpRequest("GET", "https://management.azure.com"))
+
+
+async def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting helps."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "garbage")
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        transport = AioHttpTransport(session=session, session_owner=False)
+        with pytest.raises(Unexpected, match="or that in HTTPS_PROXY, is none"), translated("read it"):
+            await transport.send(HttpRequest("GET", "https://management.azure.com"))
 
 
 async def test_a_put_is_sent_once(connection: Connection, simulator: ControlClient) -> None:

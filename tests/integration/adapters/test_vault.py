@@ -400,6 +400,15 @@ async def test_tags_that_were_not_replaced_are_sent_again(
     assert 2 == patches(simulator)
 
 
+async def test_an_answer_without_a_secret_is_told_with_its_name(vault: KeyVault, simulator: ControlClient) -> None:
+    """An account has many, and only one is answered so."""
+    await vault.publish("some-key", draft(), HELD)
+    simulator.fault(method="GET", path="^/secrets/some-key", status=200, body="{}")
+
+    with pytest.raises(Unexpected, match="cannot read kv-one/some-key: the answer cannot be understood"):
+        await vault.read("some-key")
+
+
 async def test_an_unknown_vault_is_not_found(simulator: ControlClient) -> None:
     """A misspelt vault is for a person to correct."""
     simulator.reset({"vaults": []})

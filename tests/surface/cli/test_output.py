@@ -296,11 +296,15 @@ def test_an_interrupted_emergency_goes_on_where_it_was(simulator: ControlClient)
     assert all(v["opens"] for v in simulator.verdict())
 
 
-def interrupted(simulator: ControlClient, *arguments: str, **fault: Any) -> Any:
-    """The document of a command that is interrupted while a request is held."""
+def interrupted(
+    simulator: ControlClient, *arguments: str, until: Callable[[], bool] = lambda: True, **fault: Any
+) -> Any:
+    """The document of a command that is interrupted while a request is held, and not before something else is true."""
     held = simulator.fault(stall=True, **fault)
     process = subprocess.Popen([*ROTATION, *arguments, "--json"], stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own program
     assert simulator.hits(held, wait=PATIENCE) > 0
+    while not until():
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     simulator.lift(held)
@@ -316,6 +320,24 @@ def test_an_interrupted_listing_has_begun_nothing(simulator: ControlClient, aske
 
     assert document["error"]["message"] == "interrupted; nothing was begun: repeat the command"
     assert document["request_id"] == "incident-7"
+
+
+def test_what_failed_before_an_interrupt_is_not_told_as_done(simulator: ControlClient) -> None:
+    """Two leaked keys work on: whoever interrupts has to know which."""
+    simulator.fault(path="(storage|batch)Accounts/.*/regenerateKeys?$", status=200, body="{}")
+    leaked = ("kv-orders/orders-storage-key", "kv-billing/rendering-key")
+    asked = ("rotate", *leaked, FRESH, "--compromised", "active", "--yes")
+
+    def have_failed() -> bool:
+        """Each has been asked whether its key has changed all the same, and a moment has passed."""
+        paths = [entry["path"] for entry in simulator.journal() if entry["status"] is not None]
+        time.sleep(0.5)
+        return all(sum(path.endswith(f"{name}/listKeys") for path in paths) >= 2 for name in (STORAGE, BATCH))
+
+    document = interrupted(simulator, *asked, until=have_failed, path=f"{PUBSUB}/regenerateKey$")
+
+    assert f"0 done, 2 failed, 1 not finished: {PUBSUB}; repeat the command" in document["error"]["message"]
+    assert ["failed", "failed"] == [account["status"] for account in document["accounts"]]
 
 
 def test_an_interrupted_enrolment_names_its_secret(simulator: ControlClient) -> None:
