@@ -128,7 +128,8 @@ class Answer:
             # Whether the key works or has changed is asked again, by whoever comes next.
             return frozenset({FINE, WAITS})
         if kind == TOKEN and self.told.get("status") in (409, 412):
-            return frozenset({PERSON})
+            # The client of blobs asks again, and may be given one then.
+            return frozenset({FINE, PERSON})
         if kind == READ and self.told.get("status") == 404:
             return frozenset({WAITS})
         return frozenset({FINE, self.who})
