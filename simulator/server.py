@@ -124,5 +124,12 @@ class Server:
 
 
 def _http(handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    async def serve(asked: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handler(asked)
+        except ConnectionError:
+            # Who goes in the middle of a request, as a client that is interrupted, is no defect to be logged.
+            return web.Response()
+
     request = partial(web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=LARGEST_BODY)
-    return web.Server(handler, access_log=None, request_factory=request)
+    return web.Server(serve, access_log=None, request_factory=request)

@@ -149,6 +149,21 @@ def test_a_command_runs_in_its_environment() -> None:
     assert done.stdout.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize("path", ["/msi/token", "/faults"])
+def test_a_client_that_goes_in_the_middle_of_a_request_is_no_defect(path: str) -> None:
+    """Whoever interrupts a demo reads no traceback; the simulator goes on."""
+    code = f"""
+import os, socket, urllib.parse, urllib.request
+url = urllib.parse.urlsplit(os.environ["SIMULATOR_URL"])
+with socket.create_connection((url.hostname, url.port)) as gone:
+    gone.sendall(b"POST {path} HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 10\\r\\n\\r\\nabc")
+print(urllib.request.urlopen(os.environ["SIMULATOR_URL"] + "/healthz").status)
+"""
+    done = run("--", sys.executable, "-c", code)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "200\n", "")
+
+
 def test_a_command_that_is_missing_is_named() -> None:
     """127, as in a shell."""
     done = run("--", "no-such-command")
