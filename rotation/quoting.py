@@ -65,9 +65,10 @@ def looks_pasted(text: str) -> bool:
 
 def without_shreds(text: str) -> str:
     """The text without what stands from the first to the last piece of a key whose + an URL has turned into spaces."""
-    if not (looks_pasted(text) and _SHRED.search(text)):
+    spaced = _SPACE.sub(" ", text)
+    if not (looks_pasted(text) and _SHRED.search(spaced)):
         return text
-    words = _SPACE.sub(" ", text).split(" ")
+    words = spaced.split(" ")
     pieces = [n for n, word in enumerate(words) if not _SIMPLE.fullmatch(word)]
     return " ".join([*words[: pieces[0]], HIDDEN, *words[pieces[-1] + 1 :]])
 

@@ -9,6 +9,8 @@ from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.connector import Connection as Connected
+from aiohttp.tracing import Trace
 from azure.core.credentials_async import AsyncTokenCredential
 
 from rotation import calls
@@ -20,6 +22,8 @@ from rotation.cloud.transport import PacedTransport, PartingTransport, Transport
 from rotation.ports import Clock
 
 _READ_SECONDS = 20
+_CONNECT_SECONDS = 10.0
+"""Until there is a connection, with name, proxy and all: what a lease allows leaves once it is there."""
 _PROBE_READ_SECONDS = 10
 _GOODBYE_SECONDS, _LOOK_SECONDS = 2.0, 0.01
 
@@ -63,7 +67,7 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
         aclosing(_Sockets()) as sockets,
         aiohttp.ClientSession(
             # As the SDK makes its own. There are as many connections as passes need, which are counted elsewhere.
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=sockets.make),
+            connector=_Connector(limit=0, socket_factory=sockets.make),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             middlewares=(_send_once,),
@@ -71,6 +75,20 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
         open_credential(cloud, client_id, Transport(session, _READ_SECONDS)) as credential,
     ):
         yield Connection(cloud, clock, credential, session)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections, and not for ever: of the way there the SDK bounds only its last part."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own
+    ) -> Connected:
+        """Return a connection for a request; raises TimeoutError."""
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            return await super().connect(req, traces, timeout)
 
 
 class _Sockets:

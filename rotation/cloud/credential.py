@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.credentials_async import AsyncSupportsTokenInfo
@@ -29,14 +27,17 @@ from rotation.cloud.patience import Patience
 from rotation.cloud.translate import NoTokenError, SignInFailedError
 from rotation.errors import CredentialUnavailable
 
-_EARLY = timedelta(minutes=5)
-"""How long before its end a token is replaced; what the SDK's own clients do."""
+Wanted: TypeAlias = tuple[object, ...]
+"""For what a token is wanted: scopes, tenant, whether it may be revoked before its end, and claims."""
+
+_EARLY, _LATEST = timedelta(minutes=5), timedelta(minutes=1)
+"""How long before its end a token is to be replaced, as the SDK's own clients do, and from when on it is none."""
 
 _ASK_SECONDS = 60.0
-"""How long a token is asked for that nobody can go on without."""
+"""How long a token is asked for."""
 
-_REFRESH_SECONDS, _REFRESH_PAUSE = 5.0, timedelta(seconds=30)
-"""The same in the place of one that is still good, and how often: whoever wants it waits, and leases run out."""
+_REFRESH_PAUSE = timedelta(seconds=30)
+"""How often one is asked for in the place of one that is still good."""
 
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
 """How an endpoint says that it has no token now; others say that it has none for us.
@@ -86,7 +87,7 @@ class _Way:
         self._credential = credential
         # By this name the chain tells which ways it has tried.
         self._credential_name = getattr(credential, "_credential_name", type(credential).__name__)
-        self.failures: dict[tuple[str, ...], Exception] = {}
+        self.failures: dict[Wanted, Exception] = {}
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
         """Ask for a token."""
@@ -94,18 +95,18 @@ class _Way:
             token: AccessTokenInfo = await self._credential.get_token_info(*scopes, options=options)
         except Exception as failure:
             # Of an answer that it did not foresee it passes on whatever Python makes of that.
-            self.failures[scopes] = failure
+            self.failures[_wanted(scopes, options or {})] = failure
             raise
         return token
 
-    def was_refused(self, *scopes: str) -> bool:
+    def was_refused(self, wanted: Wanted) -> bool:
         """Whether it tried to sign in, and could not; others are not set up here."""
-        failure = self.failures.get(scopes)
+        failure = self.failures.get(wanted)
         return failure is not None and bool(_status(failure) or not isinstance(failure, CredentialUnavailableError))
 
-    def said(self, *scopes: str) -> str:
+    def said(self, wanted: Wanted) -> str:
         """Who gave no token, with status and Entra's number: a text may hold anything. Empty where it was not asked."""
-        failure = self.failures.get(scopes)
+        failure = self.failures.get(wanted)
         if failure is None:
             return ""
         kind = "" if isinstance(failure, AzureError) else type(failure).__name__
@@ -127,31 +128,22 @@ class SharedTokens:
     def __init__(self, credential: AsyncSupportsTokenInfo, ways: Iterable[_Way] = ()) -> None:
         self._credential = credential
         self._ways = tuple(ways)
-        self._locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._held: dict[object, AccessTokenInfo] = {}
-        self._failures: dict[object, AzureError] = {}
-        self._refreshed: dict[object, datetime] = {}
+        self._held: dict[Wanted, AccessTokenInfo] = {}
+        self._asking: dict[Wanted, asyncio.Task[AccessTokenInfo]] = {}
+        self._asked_at: dict[Wanted, datetime] = {}
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """Return a token that is good for some minutes at least."""
+        """Return a token that is good for a minute at least; one that is to be replaced is, meanwhile."""
         options = options or {}
-        wanted = (scopes, options.get("tenant_id"), options.get("enable_cae"))
-        before = self._failures.get(wanted)
-        async with self._locks[wanted]:
-            # Claims mean that the service has revoked the token that we hold.
-            held = None if options.get("claims") else self._held.get(wanted)
-            if held is not None and not _is_ending(held):
-                return await self._refreshed_if_due(held, wanted, scopes, options)
-            failure = self._failures.get(wanted)
-            if failure is not None and failure is not before:
-                # Or a hundred clients would wait for an endpoint that hangs, one after the other.
-                raise failure
-            try:
-                self._held[wanted] = await self._ask(scopes, options, _ASK_SECONDS)
-            except AzureError as error:
-                self._failures[wanted] = error
-                raise
-            return self._held[wanted]
+        wanted = _wanted(scopes, options)
+        # None is held for claims: they mean that the service has revoked the one that we have.
+        held = self._held.get(wanted)
+        if held is None or _is_ending(held):
+            # Whoever cannot wait, as the renewal of a lease, leaves it to the others.
+            return await asyncio.shield(self._ask(wanted, scopes, options))
+        if _is_due(held) and self._is_worth_asking(wanted):
+            self._ask(wanted, scopes, options)
+        return held
 
     async def get_token(
         self,
@@ -170,46 +162,59 @@ class SharedTokens:
         token = await self.get_token_info(*scopes, options=options)
         return AccessToken(token.token, token.expires_on)
 
-    async def _refreshed_if_due(
-        self, held: AccessTokenInfo, wanted: object, scopes: tuple[str, ...], options: TokenRequestOptions
-    ) -> AccessTokenInfo:
-        """A newer token in the place of one that is still good, if one is to be had now."""
-        now, last = SystemClock().now(), self._refreshed.get(wanted)
-        # The clock may have been set back meanwhile.
-        if _is_due(held, now) and not (last and last <= now < last + _REFRESH_PAUSE):
-            self._refreshed[wanted] = now
-            with suppress(AzureError):
-                self._held[wanted] = await self._ask(scopes, options, _REFRESH_SECONDS)
-        return self._held[wanted]
+    def _ask(
+        self, wanted: Wanted, scopes: tuple[str, ...], options: TokenRequestOptions
+    ) -> asyncio.Task[AccessTokenInfo]:
+        """Ask, or join those who are asking: a hundred clients would wait for one that hangs one after the other."""
 
-    async def _ask(self, scopes: tuple[str, ...], options: TokenRequestOptions, seconds: float) -> AccessTokenInfo:
-        """Ask for a token for so long; raises an AzureError without what was answered."""
+        def asked(task: asyncio.Task[AccessTokenInfo]) -> None:
+            self._asking.pop(wanted, None)
+            # What nobody waits for may fail unheard.
+            if not task.cancelled() and not task.exception():
+                self._held[_wanted(scopes, {**options, "claims": ""})] = task.result()
+
+        if wanted not in self._asking:
+            self._asked_at[wanted] = SystemClock().now()
+            self._asking[wanted] = asyncio.create_task(self._answer(wanted, scopes, options))
+            self._asking[wanted].add_done_callback(asked)
+        return self._asking[wanted]
+
+    def _is_worth_asking(self, wanted: Wanted) -> bool:
+        """Whether some time has passed since somebody asked; the clock may have been set back meanwhile."""
+        now, last = SystemClock().now(), self._asked_at.get(wanted)
+        return last is None or not last <= now < last + _REFRESH_PAUSE
+
+    async def _answer(self, wanted: Wanted, scopes: tuple[str, ...], options: TokenRequestOptions) -> AccessTokenInfo:
+        """Wait for a token; raises an AzureError without what was answered."""
         for way in self._ways:
-            way.failures.pop(scopes, None)
+            way.failures.pop(wanted, None)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(_ASK_SECONDS):
                 return await self._credential.get_token_info(*scopes, options=options)
         except TimeoutError as late:
             raise NoTokenError("no token came in time", error=late) from None
         except Exception:  # noqa: BLE001  the SDK does not foresee every answer
-            raise self._failure(scopes) from None
+            raise self._failure(wanted) from None
 
-    def _failure(self, scopes: tuple[str, ...]) -> AzureError:
+    def _failure(self, wanted: Wanted) -> AzureError:
         """Why nobody gave a token. An answer as it is would be taken for one of the service that the token is for."""
         # Who was not answered, or not now, has an identity all the same; waiting helps.
         for way in self._ways:
-            failure = way.failures.get(scopes)
+            failure = way.failures.get(wanted)
             if isinstance(failure, _UNANSWERED):
                 return NoTokenError(failure.message, error=failure.inner_exception)
             if isinstance(failure, HttpResponseError) and failure.status_code in _PASSING:
                 return NoTokenError(failure.message, response=failure.response)
-        if refused := [way.said(*scopes) for way in self._ways if way.was_refused(*scopes)]:
+        if refused := [way.said(wanted) for way in self._ways if way.was_refused(wanted)]:
             return SignInFailedError("; ".join(refused))
-        said = filter(None, (way.said(*scopes) for way in self._ways))
+        said = filter(None, (way.said(wanted) for way in self._ways))
         return ClientAuthenticationError("; ".join(said) or "no way to sign in is set up")
 
     async def close(self) -> None:
-        """Close the credential behind."""
+        """Close the credential behind, and stop asking it."""
+        for asking in (asked := tuple(self._asking.values())):
+            asking.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
         await self._credential.close()
 
     async def __aenter__(self) -> Self:
@@ -229,11 +234,22 @@ def _status(failure: Exception) -> str:
     return str((failure.status_code or "") if isinstance(failure, HttpResponseError) else "")
 
 
-def _is_due(token: AccessTokenInfo, now: datetime) -> bool:
-    """Whether a newer one is to be had, as an identity of Azure renews its own when half their time is over."""
-    return token.refresh_on is not None and now >= datetime.fromtimestamp(token.refresh_on, UTC)
+def _wanted(scopes: tuple[str, ...], options: TokenRequestOptions) -> Wanted:
+    return scopes, options.get("tenant_id"), options.get("enable_cae"), options.get("claims") or ""
+
+
+def _is_due(token: AccessTokenInfo) -> bool:
+    """Whether it is to be replaced, as an identity of Azure renews its own when half their time is over."""
+    refresh = token.refresh_on
+    due = refresh is not None and SystemClock().now() >= datetime.fromtimestamp(refresh, UTC)
+    return due or _left(token) <= _EARLY
 
 
 def _is_ending(token: AccessTokenInfo) -> bool:
-    """Whether it is hardly good for another pass; by the machine's clock, against which it was made."""
-    return SystemClock().now() >= datetime.fromtimestamp(token.expires_on, UTC) - _EARLY
+    """Whether it is hardly good for another request."""
+    return _left(token) <= _LATEST
+
+
+def _left(token: AccessTokenInfo) -> timedelta:
+    """How long it is good; by the machine's clock, against which it was made."""
+    return datetime.fromtimestamp(token.expires_on, UTC) - SystemClock().now()

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -123,6 +124,8 @@ async def test_each_patience_fits_into_the_next() -> None:
 
     assert max(connection._PROBE_READ_SECONDS, call, regenerate, leasing) < PATIENCE
     assert timedelta(seconds=PATIENCE) < PLATFORM < invocation
+    # What is sent while a lease counts leaves in the first third of the half for which it goes on.
+    assert 3 * connection._CONNECT_SECONDS <= signature(lease.BlobLeases).parameters["seconds"].default / 2
 
 
 @asynccontextmanager

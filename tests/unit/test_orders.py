@@ -2,11 +2,14 @@
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from contextlib import suppress
 from datetime import timedelta
 from secrets import token_bytes
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rotation.errors import BadInput
 from rotation.model import Role, SecretRef
@@ -66,6 +69,19 @@ def test_s6_a_key_is_told_from_words_whatever_an_url_made_of_it() -> None:
         assert kept.startswith("found ")
         assert HIDDEN in kept
         assert [] == leaked(kept, [key, key.replace("+", " ")])
+
+
+@given(
+    words=st.lists(
+        st.sampled_from(["storagekey", "leaked", "CHG0031337", "SRE", "OPS", "by", "kEy0kEy7kE", "a", "", "Ab+/9x"])
+        | st.text(max_size=12)
+    ),
+    space=st.sampled_from([" ", "%20", "%2520", "+"]),
+)
+def test_whatever_somebody_writes_is_a_reason_or_a_complaint(words: list[str], space: str) -> None:
+    """No emergency ends as a defect."""
+    with suppress(BadInput):
+        assert order(reason=space.join(words)).reason is not None
 
 
 @pytest.mark.parametrize(

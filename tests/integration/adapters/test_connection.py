@@ -27,12 +27,14 @@ from azure.identity.aio import ChainedTokenCredential
 
 from rotation import telemetry
 from rotation.clock import SystemClock
+from rotation.cloud import connection as connected
 from rotation.cloud import credential
 from rotation.cloud.clouds import CHINA, PUBLIC, US_GOVERNMENT, Cloud
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.credential import SharedTokens
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import NoTokenError, SignInFailedError, translated
+from rotation.cloud.transport import Transport
 from rotation.cloud.vault import KeyVault
 from rotation.errors import (
     BadInput,
@@ -385,24 +387,57 @@ async def test_a_token_that_is_still_good_is_used_on(
 
     It is asked once for all that want one, and not again at once.
     """
-    monkeypatch.setattr(credential, "_REFRESH_SECONDS", 0.2)
-    monkeypatch.setattr(credential, "_ASK_SECONDS", 2)
+    monkeypatch.setattr(credential, "_ASK_SECONDS", 0.5)
     aging = Aging(3600, failure)
     tokens = SharedTokens(aging)  # type: ignore[arg-type]  # it lacks what `async with` needs
     began = time.monotonic()
 
-    given = await asyncio.gather(*(tokens.get_token("scope") for _ in range(10)))
-    assert (["good"] * 10, 2) == ([token.token for token in given], aging.asked)
-    assert time.monotonic() - began < 1
-    monkeypatch.setattr(credential, "_REFRESH_PAUSE", timedelta())
-    assert ("good", 3) == ((await tokens.get_token("scope")).token, aging.asked)
+    async def given() -> set[str]:
+        return {token.token for token in await asyncio.gather(*(tokens.get_token("scope") for _ in range(10)))}
+
+    assert {"good"} == await given()
+    with monkeypatch.context() as later:
+        later.setattr(credential, "_REFRESH_PAUSE", timedelta())
+        assert {"good"} == await given()
+    assert time.monotonic() - began < 0.4
+    await asyncio.sleep(1)
+    assert {"good"} == await given()
+    await asyncio.sleep(0)
+    assert 2 == aging.asked
     with pytest.raises(ClientAuthenticationError):
         await tokens.get_token("scope", claims="revoked")
 
 
+async def test_a_token_is_replaced_beside_the_work() -> None:
+    """In its last minutes, too, and for whatever reason the one who asked first could not wait."""
+
+    class Slow:
+        asked = 0
+
+        async def get_token_info(self, *_: str, **__: object) -> AccessTokenInfo:
+            self.asked += 1
+            await asyncio.sleep(0.3)
+            good_for = 240 if self.asked == 1 else 3600
+            return AccessTokenInfo(f"number {self.asked}", int(SystemClock().now().timestamp()) + good_for)
+
+    slow = Slow()
+    tokens = SharedTokens(slow)  # type: ignore[arg-type]  # it lacks what `async with` needs
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await tokens.get_token("scope")
+    assert "number 1" == (await tokens.get_token("scope")).token
+    tokens._asked_at.clear()
+    assert "number 1" == (await tokens.get_token("scope")).token
+    await asyncio.sleep(0.5)
+    assert "number 2" == (await tokens.get_token("scope")).token
+    assert 2 == slow.asked
+    assert "number 3" == (await tokens.get_token("scope", claims="revoked")).token
+    assert "number 3" == (await tokens.get_token("scope")).token
+
+
 async def test_a_token_that_ends_soon_is_not_used_on() -> None:
     """A pass would begin with it that could not go on."""
-    tokens = SharedTokens(Aging(60, busy))  # type: ignore[arg-type]
+    tokens = SharedTokens(Aging(59, busy))  # type: ignore[arg-type]
     await tokens.get_token("scope")
 
     with pytest.raises(ClientAuthenticationError):
@@ -503,6 +538,26 @@ async def test_a_proxy_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) ->
         transport = AioHttpTransport(session=session, session_owner=False)
         with pytest.raises(Unexpected, match="or that in HTTPS_PROXY, is none"), translated("read it"):
             await transport.send(HttpRequest("GET", "https://management.azure.com"))
+
+
+async def test_nobody_waits_for_a_connection_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S1: a proxy that stalls would let a change leave long after its lease; the SDK bounds the first step only."""
+    monkeypatch.setattr(connected, "_CONNECT_SECONDS", 0.3)
+    async with asynccontextmanager(silent)() as url, connect(PUBLIC, None, SystemClock()) as connection:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        monkeypatch.setenv("https_proxy", url)
+        transport = Transport(connection.session, 20)
+        request = HttpRequest("GET", "https://nobody-else.vault.azure.net")
+        asking = asyncio.create_task(transport.send(request))
+        answered, _ = await asyncio.wait({asking}, timeout=5)
+        asking.cancel()
+
+        assert answered
+        with (
+            pytest.raises(Unavailable, match="it timed out; check the network, and HTTPS_PROXY"),
+            translated("read it"),
+        ):
+            await asking
 
 
 async def test_a_put_is_sent_once(connection: Connection, simulator: ControlClient) -> None:
