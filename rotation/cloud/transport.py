@@ -66,7 +66,7 @@ class PacedTransport(Transport):
             # What is sent once, or again, is in the middle of a pass; the others are at its beginning.
             asked = await pace.turn(first=repetitions < _REPETITIONS, patience=None if lease is None else _PATIENCE)
             if lease is not None:
-                # Here, and not where the request is made: to sign in may have taken a minute. A connection takes seconds.
+                # Here, and not where the request is made: to sign in may have taken a minute; to connect takes seconds.
                 lease.ensure()
             with pace.out():
                 response = await super().send(request, **options)
