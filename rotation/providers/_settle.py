@@ -12,16 +12,13 @@ Keys = Mapping[Slot, Sensitive]
 SAFE: Mapping[str, Any] = {"retry_on_methods": ("GET", "POST")}
 """Options of a call that may be repeated although it is a POST: listing keys changes nothing."""
 
-
 _READ_SECONDS = 60
+"""An answer is awaited longer than others where a request that we give up and the service applies all the same would
+change a key behind our back."""
 
 
 def once(lease: Lease) -> Mapping[str, Any]:
-    """Options of a call that is sent once, while the lease is held.
-
-    Its answer is awaited longer than others: a regenerate that we give up and the service applies all the same
-    would change a key behind our back.
-    """
+    """Options of a call that is sent once, while the lease is held."""
     return {"retry_total": 0, "lease": lease, "read_timeout": _READ_SECONDS}
 
 

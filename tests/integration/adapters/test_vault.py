@@ -284,16 +284,17 @@ async def test_s1_a_lease_may_end_while_we_sign_in(
 
 @writes
 async def test_no_attempt_is_made_without_the_lease(
-    vault: KeyVault, simulator: ControlClient, write: Write, method: str
+    wired: tuple[KeyVault, Hasty], simulator: ControlClient, write: Write, method: str
 ) -> None:
-    """A lease that is lost between two attempts ends them."""
+    """A lease that is lost between two attempts ends them, and nobody waits for it to come back."""
+    vault, clock = wired
     old = await vault.publish("some-key", draft(), HELD)
     simulator.clear_journal()
     simulator.fault(method=method, when="before", status=503)
 
     with pytest.raises(LeaseLost):
         await write(vault, old, Passing(1))
-    assert 1 == puts(simulator) + patches(simulator)
+    assert 1 == puts(simulator) + patches(simulator) == len(clock.waits)
 
 
 @writes
