@@ -30,7 +30,7 @@ from rotation.errors import CredentialUnavailable
 Wanted: TypeAlias = tuple[object, ...]
 """For what a token is wanted: scopes, tenant, whether it may be revoked before its end, and claims."""
 
-_EARLY, _LATEST = timedelta(minutes=5), timedelta(minutes=1)
+_EARLY, _LATEST = timedelta(minutes=5), timedelta(minutes=2)
 """How long before its end a token is to be replaced, as the SDK's own clients do, and from when on it is none."""
 
 _ASK_SECONDS = 60.0
@@ -133,14 +133,16 @@ class SharedTokens:
         self._asked_at: dict[Wanted, datetime] = {}
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """Return a token that is good for a minute at least; one that is to be replaced is, meanwhile."""
+        """Return a token; one that is to be replaced, and good for a while yet, is replaced meanwhile."""
         options = options or {}
         wanted = _wanted(scopes, options)
         # None is held for claims: they mean that the service has revoked the one that we have.
         held = self._held.get(wanted)
         if held is None or _is_ending(held):
-            # Whoever cannot wait, as the renewal of a lease, leaves it to the others.
-            return await asyncio.shield(self._ask(wanted, scopes, options))
+            # Whoever cannot wait, as the renewal of a lease, leaves it to the others; a shield would log how it ends.
+            asking = self._ask(wanted, scopes, options)
+            await asyncio.wait([asking])
+            return asking.result()
         if _is_due(held) and self._is_worth_asking(wanted):
             self._ask(wanted, scopes, options)
         return held

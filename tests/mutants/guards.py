@@ -1393,8 +1393,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a token that nobody could wait for is there for others",
         "rotation/cloud/credential.py",
-        "            return await asyncio.shield(self._ask(wanted, scopes, options))\n",
-        "            return await self._ask(wanted, scopes, options)\n",
+        "            await asyncio.wait([asking])\n",
+        "            await asking\n",
         f"{ADAPTERS}/test_connection.py",
     ),
     Guard(
