@@ -24,7 +24,7 @@ $(EMULATOR): package.json package-lock.json
 	@if ! command -v npm >/dev/null; then \
 		echo "setup: no Node.js found; going on without Azurite, so the tests of leases on blobs, crashes and answers are skipped"; \
 	elif echo "setup: installing the storage emulator Azurite (about 15 seconds)"; \
-		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null; then \
+		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --update-notifier=false >/dev/null; then \
 		touch $@; \
 	else \
 		echo "setup: npm could not install Azurite; going on without it, so the tests of leases on blobs, crashes and answers are skipped"; \

@@ -110,7 +110,7 @@ class Lease(Protocol):
     """The right to change one account, held for a while."""
 
     def ensure(self) -> None:
-        """Raise LeaseLost unless the lease is still ours; called where a change leaves, once we have signed in."""
+        """Raise LeaseLost unless the lease is still ours; called where a change leaves, once there is a connection."""
 
     def abandon(self) -> None:
         """Let the lease run out by itself, within a minute, instead of giving it back at the end."""

@@ -18,12 +18,13 @@ from rotation.cloud.clouds import Cloud
 from rotation.cloud.credential import open_credential
 from rotation.cloud.pace import Paces
 from rotation.cloud.patience import PacedPatience
-from rotation.cloud.transport import PacedTransport, PartingTransport, Transport
+from rotation.cloud.transport import PacedTransport, PartingTransport, Transport, ensure_leave
+from rotation.errors import LeaseLost
 from rotation.ports import Clock
 
 _READ_SECONDS = 20
 _CONNECT_SECONDS = 10.0
-"""Until there is a connection, with name, proxy and all: what a lease allows leaves once it is there."""
+"""Until there is a connection, with name, proxy and all."""
 _PROBE_READ_SECONDS = 10
 _GOODBYE_SECONDS, _LOOK_SECONDS = 2.0, 0.01
 
@@ -78,7 +79,11 @@ async def connect(cloud: Cloud, client_id: str | None, clock: Clock) -> AsyncIte
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections, and not for ever: of the way there the SDK bounds only its last part."""
+    """Makes connections, and not for ever: of the way there the SDK bounds only its last part.
+
+    A request leaves once it has one, so its lease is looked at here: to sign in, to wait for its turn and to connect
+    took time, and a machine that was suspended meanwhile does not know how much.
+    """
 
     async def connect(
         self,
@@ -86,9 +91,15 @@ class _Connector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own
     ) -> Connected:
-        """Return a connection for a request; raises TimeoutError."""
+        """Return a connection for a request; raises TimeoutError, and LeaseLost."""
         async with asyncio.timeout(_CONNECT_SECONDS):
-            return await super().connect(req, traces, timeout)
+            connected = await super().connect(req, traces, timeout)
+        try:
+            ensure_leave()
+        except LeaseLost:
+            connected.release()
+            raise
+        return connected
 
 
 class _Sockets:

@@ -39,6 +39,9 @@ _ASK_SECONDS = 60.0
 _REFRESH_PAUSE = timedelta(seconds=30)
 """How often one is asked for in the place of one that is still good."""
 
+_GOODBYE_SECONDS = 2.0
+"""How long the last of them are awaited at the end."""
+
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
 """How an endpoint says that it has no token now; others say that it has none for us.
 
@@ -214,7 +217,10 @@ class SharedTokens:
 
     async def close(self) -> None:
         """Close the credential behind, and stop asking it."""
-        for asking in (asked := tuple(self._asking.values())):
+        if asked := tuple(self._asking.values()):
+            # An Azure CLI that is cut off goes on, and ends in a loop that is closed.
+            await asyncio.wait(asked, timeout=_GOODBYE_SECONDS)
+        for asking in asked:
             asking.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
         await self._credential.close()

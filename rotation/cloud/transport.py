@@ -1,5 +1,8 @@
 """How requests leave: through the proxy of the environment, and no quicker than the service allows."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +21,20 @@ _REPETITIONS = 3
 """How often a request that was refused for a quota is sent again."""
 _PATIENCE = 5.0
 """Seconds for which a request waits that is sent once: its lease goes on meanwhile."""
+
+_leaving: ContextVar[Lease | None] = ContextVar("leaving", default=None)
+"""The lease of the request that is on its way out: who makes its connection is not given it otherwise."""
+
+
+def once(lease: Lease) -> Mapping[str, Any]:
+    """Options of a call that is sent once, while the lease is held: repeated, it might undo what came since."""
+    return {"retry_total": 0, "lease": lease}
+
+
+def ensure_leave() -> None:
+    """Raise LeaseLost for a request whose lease has ended; others need none."""
+    if (lease := _leaving.get()) is not None:
+        lease.ensure()
 
 
 class Transport(AioHttpTransport):  # type: ignore[misc]  # the SDK imports it lazily, so it has no type
@@ -50,7 +67,7 @@ class PartingTransport(Transport):
 class PacedTransport(Transport):
     """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
 
-    One that has a `lease` is sent once, and it neither waits for long nor leaves without that lease.
+    One that has a `lease` is sent once, and it neither waits for long nor leaves without that lease (`ensure_leave`).
     """
 
     def __init__(self, session: aiohttp.ClientSession, read_seconds: float, paces: Paces, clock: Clock) -> None:
@@ -65,10 +82,7 @@ class PacedTransport(Transport):
         while True:
             # What is sent once, or again, is in the middle of a pass; the others are at its beginning.
             asked = await pace.turn(first=repetitions < _REPETITIONS, patience=None if lease is None else _PATIENCE)
-            if lease is not None:
-                # Here, and not where the request is made: to sign in may have taken a minute; to connect takes seconds.
-                lease.ensure()
-            with pace.out():
+            with pace.out(), _leaving_with(lease):
                 response = await super().send(request, **options)
             if response.status_code != HTTPStatus.TOO_MANY_REQUESTS:
                 pace.granted()
@@ -78,6 +92,15 @@ class PacedTransport(Transport):
             if repetitions == 0 or (wait or 0) > LONGEST_PAUSE:
                 return response
             repetitions -= 1
+
+
+@contextmanager
+def _leaving_with(lease: Lease | None) -> Iterator[None]:
+    before = _leaving.set(lease)
+    try:
+        yield
+    finally:
+        _leaving.reset(before)
 
 
 @lru_cache(1024)

@@ -14,6 +14,7 @@ from azure.keyvault.secrets.aio import SecretClient
 from rotation.cloud.connection import Connection
 from rotation.cloud.patience import LONGEST_WAIT
 from rotation.cloud.translate import translated
+from rotation.cloud.transport import once
 from rotation.errors import (
     ChangedMeanwhile,
     LeaseLost,
@@ -110,7 +111,7 @@ class KeyVault:
                     content_type=draft.content_type,
                     expires_on=draft.expires,
                     enabled=True,
-                    **_once(lease),
+                    **once(lease),
                 )
             )
 
@@ -118,7 +119,7 @@ class KeyVault:
         name = current.ref.name
         with translated(f"change the tags of {self.name}/{name}"):
             return self._secret(
-                await self._client.update_secret_properties(name, current.version, tags=dict(tags), **_once(lease))
+                await self._client.update_secret_properties(name, current.version, tags=dict(tags), **once(lease))
             )
 
     async def _find(
@@ -167,11 +168,6 @@ class KeyVault:
             content_type=properties.content_type,
             tags=properties.tags or {},
         )
-
-
-def _once(lease: Lease) -> Mapping[str, Any]:
-    """Options of a call that is sent once: the SDK would repeat it over whatever was written since."""
-    return {"retry_total": 0, "lease": lease}
 
 
 def _is_a_page(response: PipelineResponse[Any, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from rotation.cloud.transport import once
 from rotation.errors import NotYetTrue, RotationError, Throttled, Transient, Unavailable, Unexpected
 from rotation.model import AccountId, Sensitive, Slot
 from rotation.ports import Lease
@@ -17,9 +18,9 @@ _READ_SECONDS = 60
 change a key behind our back."""
 
 
-def once(lease: Lease) -> Mapping[str, Any]:
-    """Options of a call that is sent once, while the lease is held."""
-    return {"retry_total": 0, "lease": lease, "read_timeout": _READ_SECONDS}
+def regenerating(lease: Lease) -> Mapping[str, Any]:
+    """Options of the call that regenerates."""
+    return {**once(lease), "read_timeout": _READ_SECONDS}
 
 
 def both(account: AccountId, keys: Mapping[Slot, str | None]) -> Keys:

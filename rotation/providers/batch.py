@@ -12,7 +12,7 @@ from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Lease, Probe
 from rotation.providers._probing import can_sign, probed
 from rotation.providers._render import as_json
-from rotation.providers._settle import SAFE, Keys, both, once, settle
+from rotation.providers._settle import SAFE, Keys, both, regenerating, settle
 
 if TYPE_CHECKING:
     from azure.mgmt.batch.aio import BatchManagementClient
@@ -93,7 +93,9 @@ class Batch:
         with translated(f"regenerate {slot} of {account.name}"):
             return _keys(
                 account,
-                await accounts.regenerate_key(account.resource_group, account.name, {"keyName": slot}, **once(lease)),
+                await accounts.regenerate_key(
+                    account.resource_group, account.name, {"keyName": slot}, **regenerating(lease)
+                ),
             )
 
     def _open(self, subscription: str) -> "BatchManagementClient":

@@ -16,7 +16,7 @@ from rotation.model import AccountId, Format, Obstacle, Reason, Sensitive, Slot
 from rotation.ports import Description, Lease, Probe
 from rotation.providers._probing import probed
 from rotation.providers._render import as_json
-from rotation.providers._settle import SAFE, Keys, both, looked_up, once, settle
+from rotation.providers._settle import SAFE, Keys, both, looked_up, regenerating, settle
 
 if TYPE_CHECKING:
     from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
@@ -145,7 +145,7 @@ class WebPubSub:
                 account.name,
                 RegenerateKeyParameters(key_type=slot),
                 polling=operation,
-                **once(lease),
+                **regenerating(lease),
             )
         return operation
 

@@ -18,7 +18,7 @@ from tests.functions.wire import ParameterBinding, StatusResult, TypedData, requ
 from tests.heard import note
 
 NEEDED = 0x030D0000
-OLD = "the worker library of Azure Functions needs Python 3.13"
+OLD = "the worker library of Azure Functions needs Python 3.13; install it, then run `make clean setup`"
 OLD_PYTHON = sys.hexversion < NEEDED
 """Whether these tests cannot run; not told by `version_info`, since mypy would not check what follows."""
 

@@ -425,21 +425,21 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a lost lease forbids to regenerate",
         "rotation/providers/_settle.py",
-        '"lease": lease, ',
-        "",
+        "**once(lease)",
+        '"retry_total": 0',
         PROVIDERS,
     ),
     Guard(
         "a lost lease forbids to publish",
         "rotation/cloud/vault.py",
-        "enabled=True,\n                    **_once(lease),",
+        "enabled=True,\n                    **once(lease),",
         "enabled=True,\n                    retry_total=0,",
         f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "a lost lease forbids to change tags",
         "rotation/cloud/vault.py",
-        "tags=dict(tags), **_once(lease)",
+        "tags=dict(tags), **once(lease)",
         "tags=dict(tags), retry_total=0",
         f"{ADAPTERS}/test_vault.py",
     ),
@@ -452,10 +452,17 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "the lease is looked at where a change leaves",
+        "rotation/cloud/connection.py",
+        "            ensure_leave()\n",
+        "            pass\n",
+        f"{PROVIDERS} {ADAPTERS}/test_vault.py {ADAPTERS}/test_connection.py",
+    ),
+    Guard(
+        "a lease binds its own request only",
         "rotation/cloud/transport.py",
-        "                lease.ensure()\n",
-        "                pass\n",
-        f"{PROVIDERS} {ADAPTERS}/test_vault.py",
+        "        _leaving.reset(before)\n",
+        "        pass\n",
+        f"{ADAPTERS}/test_connection.py",
     ),
     Guard(
         "what was not sent is not asked about",
@@ -735,8 +742,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a regenerate is sent once by the SDK",
         "rotation/providers/_settle.py",
-        '"retry_total": 0',
-        '"retry_total": 3',
+        "**once(lease)",
+        '"lease": lease',
         PROVIDERS,
     ),
     Guard(
@@ -798,14 +805,14 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a write is sent once by the SDK",
         "rotation/cloud/vault.py",
-        "enabled=True,\n                    **_once(lease),",
+        "enabled=True,\n                    **once(lease),",
         "enabled=True,\n                    lease=lease,",
         f"{ADAPTERS}/test_vault.py",
     ),
     Guard(
         "tags are sent once by the SDK",
         "rotation/cloud/vault.py",
-        "tags=dict(tags), **_once(lease)",
+        "tags=dict(tags), **once(lease)",
         "tags=dict(tags), lease=lease",
         f"{ADAPTERS}/test_vault.py",
     ),
@@ -1402,6 +1409,13 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/cloud/credential.py",
         'self._held[_wanted(scopes, {**options, "claims": ""})] = task.result()',
         "self._held[wanted] = task.result()",
+        f"{ADAPTERS}/test_connection.py",
+    ),
+    Guard(
+        "what is asked for beside the work is awaited at the end",
+        "rotation/cloud/credential.py",
+        "            await asyncio.wait(asked, timeout=_GOODBYE_SECONDS)\n",
+        "            pass\n",
         f"{ADAPTERS}/test_connection.py",
     ),
     Guard(

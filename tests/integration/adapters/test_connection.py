@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 import pytest
@@ -34,11 +36,12 @@ from rotation.cloud.connection import Connection, connect
 from rotation.cloud.credential import SharedTokens
 from rotation.cloud.rights import Rights
 from rotation.cloud.translate import NoTokenError, SignInFailedError, translated
-from rotation.cloud.transport import Transport
+from rotation.cloud.transport import PacedTransport, Transport
 from rotation.cloud.vault import KeyVault
 from rotation.errors import (
     BadInput,
     CredentialUnavailable,
+    LeaseLost,
     NotFound,
     RotationError,
     Throttled,
@@ -50,7 +53,7 @@ from rotation.errors import (
 from rotation.model import AccountId
 from rotation.providers import Providers, all_providers
 from simulator.client import ControlClient
-from tests.leases import HELD
+from tests.leases import HELD, LOST, Ending
 
 STORAGE = "Microsoft.Storage/storageAccounts"
 GARBLED = '{"access_token": "x", "expires_on": "soon"}'
@@ -435,6 +438,35 @@ async def test_a_token_is_replaced_beside_the_work() -> None:
     assert "number 3" == (await tokens.get_token("scope")).token
 
 
+async def test_a_token_that_is_asked_for_beside_the_work_is_awaited_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Azure CLI that is left alone would end in a loop that is closed; one that hangs is left."""
+    monkeypatch.setattr(credential, "_GOODBYE_SECONDS", 0.4)
+    ended: list[str] = []
+
+    class Renewed:
+        def __init__(self, seconds: float) -> None:
+            self._seconds = seconds
+            self._asked = 0
+
+        async def get_token_info(self, *_: str, **__: object) -> AccessTokenInfo:
+            self._asked += 1
+            if self._asked > 1:
+                await asyncio.sleep(self._seconds)
+                ended.append(f"after {self._seconds} s")
+            return AccessTokenInfo("good", int(SystemClock().now().timestamp()) + 240)
+
+        async def close(self) -> None:
+            ended.append("closed")
+
+    for seconds in (0.1, 60):
+        tokens = SharedTokens(Renewed(seconds))  # type: ignore[arg-type]  # it lacks what `async with` needs
+        await tokens.get_token("scope")
+        tokens._asked_at.clear()
+        await tokens.get_token("scope")
+        await tokens.close()
+    assert ["after 0.1 s", "closed", "closed"] == ended
+
+
 async def test_a_token_that_ends_soon_is_not_used_on() -> None:
     """A pass would begin with it that could not go on."""
     tokens = SharedTokens(Aging(59, busy))  # type: ignore[arg-type]
@@ -498,6 +530,31 @@ async def silent() -> AsyncIterator[str]:
         gone.set()
 
 
+@asynccontextmanager
+async def slow_proxy(seconds: float) -> AsyncIterator[tuple[str, list[asyncio.Task[None]]]]:
+    """The address of a proxy before the simulator's own that takes its time for each connection, and those made."""
+
+    async def pour(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while some := await source.read(65536):
+            sink.write(some)
+        sink.close()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        behind = urlsplit(getproxies()["https"])
+        there, back = await asyncio.open_connection(behind.hostname, behind.port)
+        await asyncio.gather(pour(reader, back), pour(there, writer))
+
+    made: list[asyncio.Task[None]] = []
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made.append(asyncio.create_task(join(reader, writer)))
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", made
+        await asyncio.wait(made, timeout=5)
+
+
 @pytest.mark.parametrize(
     ("place", "words"), [(refusing, "the connection was refused; check HTTPS_PROXY"), (silent, "it timed out")]
 )
@@ -558,6 +615,33 @@ async def test_nobody_waits_for_a_connection_for_ever(monkeypatch: pytest.Monkey
             translated("read it"),
         ):
             await asking
+
+
+async def test_a_lease_that_ends_while_connecting_lets_nothing_leave(simulator: ControlClient) -> None:
+    """S1: a way there that takes long, or a machine that was suspended on it; the connection serves the next one."""
+    async with slow_proxy(0.5) as (proxy, made), connect(PUBLIC, None, SystemClock()) as connection:
+        transport = PacedTransport(connection.session, 20, connection.paces, connection.clock)
+        request = HttpRequest("PUT", f"https://kv-orders.{PUBLIC.vault_suffix}/secrets/some-key")
+        simulator.clear_journal()
+
+        with pytest.raises(LeaseLost):
+            await transport.send(request, lease=Ending(0.2), proxy=proxy)
+        assert [] == simulator.journal()
+        await transport.send(request, lease=HELD, proxy=proxy)
+        await transport.send(request, proxy=proxy)
+        assert (2, 1) == (len(simulator.journal()), len(made))
+
+
+async def test_a_lease_binds_its_own_request_only(simulator: ControlClient) -> None:
+    """What else a pass sends, as to look at what became of a write, needs none."""
+    async with connect(PUBLIC, None, SystemClock()) as connection:
+        transport = PacedTransport(connection.session, 20, connection.paces, connection.clock)
+        request = HttpRequest("GET", f"https://kv-orders.{PUBLIC.vault_suffix}/secrets/some-key")
+        with pytest.raises(LeaseLost):
+            await transport.send(request, lease=LOST)
+
+        assert 401 == (await Transport(connection.session, 20).send(request)).status_code
+    assert 1 == len(simulator.journal())
 
 
 async def test_a_put_is_sent_once(connection: Connection, simulator: ControlClient) -> None:
