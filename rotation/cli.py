@@ -192,7 +192,8 @@ def enroll(  # noqa: PLR0913  # what identifies an enrolment, and its options
         typer.Option(
             min=1,
             max=tags.MAX_VALIDITY_DAYS,
-            help="Days from a publication to its expiry; as the account's other secrets have it, or 90.",
+            help=f"Days from a publication to its expiry, 1 to {tags.MAX_VALIDITY_DAYS}; "
+            "as the account's other secrets have it, or 90.",
         ),
     ] = None,
     manifest: Annotated[

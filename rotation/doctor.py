@@ -161,7 +161,10 @@ async def _vault(world: "World", survey: Survey, name: str) -> Sequence[Check]:
 async def _lease(world: "World") -> Check:
     async def held() -> str:
         if world.settings.leases is None:
-            raise _CannotTellError("ROTATION_LEASES is not set, so passes in other processes are not kept apart")
+            raise _CannotTellError(
+                "ROTATION_LEASES is not set, so passes in other processes are not kept apart; "
+                "set it to the URL of a blob container, the app's own if there is an app"
+            )
         try:
             async with world.tools.leases.hold(NOBODY):
                 return "a lease can be taken"

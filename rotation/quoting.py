@@ -69,7 +69,7 @@ def without_shreds(text: str) -> str:
     if not (looks_pasted(text) and _SHRED.search(spaced)):
         return text
     words = spaced.split(" ")
-    pieces = [n for n, word in enumerate(words) if not _SIMPLE.fullmatch(word)]
+    pieces = [n for n, word in enumerate(words) if not (_SIMPLE.fullmatch(word) or _is_link(word))]
     return " ".join([*words[: pieces[0]], HIDDEN, *words[pieces[-1] + 1 :]])
 
 
@@ -81,6 +81,11 @@ def quoted(text: str, most: int | None = None) -> str:
 def _is_plain(text: str) -> bool:
     """Whether it is made of words, and of what is too short to tell."""
     return all(_PLAIN.fullmatch(part) for part in _PART.findall(text))
+
+
+def _is_link(word: str) -> bool:
+    """Whether it is a link without a piece of a key."""
+    return word.startswith(("https://", "http://")) and not _SHRED.search(word)
 
 
 def _is_random(run: re.Match[str]) -> bool:

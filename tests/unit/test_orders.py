@@ -61,6 +61,13 @@ def test_s6_what_looks_like_a_key_is_not_kept_of_a_reason(pasted: str) -> None:
     assert kept == f"found {HIDDEN} in a log"
 
 
+def test_what_stands_behind_a_key_is_kept_of_a_reason() -> None:
+    """Also a link, but for one with a piece of the key."""
+    link = "https://github.com/contoso/app/issues/4711?x=1"
+    for pasted in (KEY, SPACED, f"{SPACED} or https://example.com/?sig=kEy7kEy0/kEy"):
+        assert order(reason=f"leaked {pasted} see {link}").reason == f"leaked {HIDDEN} see {link}"
+
+
 def test_s6_a_key_is_told_from_words_whatever_an_url_made_of_it() -> None:
     """A thousand keys as accounts have them."""
     for _ in range(1000):
