@@ -526,8 +526,10 @@ async def silent() -> AsyncIterator[str]:
 
     gone = asyncio.Event()
     async with await asyncio.start_server(wait, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        gone.set()
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            gone.set()
 
 
 @asynccontextmanager
