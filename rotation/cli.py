@@ -323,6 +323,11 @@ def _left_by(ledger: Ledger) -> str:
             f"repeat the command with --request-id {ledger.request.id}: "
             "without it a key made just now is replaced again"
         )
+        if ledger.request.compromised:
+            again += (
+                "; do so only while `python -m rotation plan` tells the fingerprint of the leaked key, "
+                "and with the role that stands beside it"
+            )
     told = [f"{len(ledger.outcomes) - failed} done"]
     if failed:
         told.append(f"{failed} failed")

@@ -114,22 +114,22 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
     if dry_run:
         report = await _look(desk, survey, groups, known, request)
         return views.planned(report, views.farewell(report, request))
+    meant = await desk.fleet.identified(groups, request)
     if request.insists and (selection.every or len(groups) > 1) and not yes:
         _confirm(desk, request, len(groups))
         # Secrets may have been enrolled while the question stood.
         survey = await desk.fleet.survey()
         groups, known = await selection.of(survey, desk.fleet, request)
+        joined = [group for group in groups if group.account not in meant]
+        meant = {**meant, **await desk.fleet.identified(joined, request)}
     if groups and request.insists:
-        # Whatever ends this process, nobody could tell the id afterwards.
-        desk.voice.note(
-            f"request {request.id}: to repeat this after an interruption, give that id with --request-id; "
-            "without it a key that was just made is replaced again"
-        )
+        # Whatever ends this process, nobody could tell the id, or what was meant, afterwards.
+        desk.voice.note(views.insisted(request, meant))
     with desk.voice.progress("rotating", len(groups), _noted(desk, groups)) as watch:
-        report = _with(await desk.fleet.rotate(survey, groups, request, watch), known)
+        report = _with(await desk.fleet.rotate(survey, groups, request, watch, meant=meant), known)
     notes = desk.lease_notes(written=bool(groups))
     if request.insists:
-        notes += views.repetition(report, request)
+        notes += views.repetition(report, request, meant)
     return views.rotated(report, named=bool(selection.refs), notes=notes)
 
 

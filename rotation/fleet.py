@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Self
 
 from rotation import policy, tags
@@ -16,11 +17,14 @@ from rotation.model import AccountId, Action, Group, Reason, Request, Secret, Se
 from rotation.observe import glance
 from rotation.ports import Tools, Vault
 from rotation.report import Outcome, Report
-from rotation.rotate import CHANGES, plan, rotate
+from rotation.rotate import CHANGES, looked, plan, rotate
 from rotation.sieve import Sieve
 
 Watcher = Callable[[Outcome], None]
 """Is told each outcome as it comes."""
+
+Meant = Request | Outcome
+"""What is asked of one account, or the outcome where nobody could look which of its keys that means."""
 
 Frame = Callable[[], AbstractContextManager[object]]
 """Makes what the work on one account is done inside of, its watcher included."""
@@ -110,7 +114,8 @@ class Fleet:
             accounts[tags.read_account(secret.tags)].append(secret)
 
         strays, problems = await self._look_through(file)
-        groups = (Group(account, tuple(sorted(secrets, key=lambda s: s.ref))) for account, secrets in accounts.items())
+        now = self._tools.clock.now()
+        groups = (Group(a, tuple(sorted(secrets, key=lambda s: s.ref)), now) for a, secrets in accounts.items())
         return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
 
     async def named(self, survey: Survey, refs: Collection[SecretRef]) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
@@ -134,12 +139,16 @@ class Fleet:
         """A fresh survey that was begun after `asked`; work that needs one at about the same time shares it."""
         return await self._listings.since(asked)
 
-    async def members(self, account: AccountId) -> Group:
-        """Who publishes an account, by a listing that is begun from now on; raises why a vault cannot be listed."""
-        survey = await self.surveyed_since(self._tools.clock.now())
+    async def members(self, account: AccountId, since: datetime) -> Group:
+        """Who publishes an account, by a fresh listing that was begun after `since`.
+
+        Raises why a vault cannot be listed.
+        """
+        survey = await self.surveyed_since(since)
         if survey.problems:
             raise max(survey.problems.values(), key=lambda problem: problem.exit_code) from None
-        return next((group for group in survey.groups if group.account == account), Group(account, ()))
+        nobody = Group(account, (), self._tools.clock.now())
+        return next((group for group in survey.groups if group.account == account), nobody)
 
     async def audit(self) -> Found:
         """List every allowed vault once and keep all accounts."""
@@ -165,24 +174,42 @@ class Fleet:
         """Say what `rotate` would do, after a full look at each account."""
         return await self._each(survey, groups, lambda g: plan(g, request, self._tools, survey.unseen), watch)
 
-    async def rotate(
+    async def identified(self, groups: Sequence[Group], request: Request) -> Mapping[AccountId, Meant]:
+        """Settle which keys are compromised before any account waits for its turn; empty where none was declared."""
+        if request.compromised is None:
+            return {}
+        places = asyncio.Semaphore(self._concurrency)
+
+        async def one(group: Group) -> Meant:
+            async with places:
+                meant, seen = await looked(group, request, self._tools)
+                return seen if seen.error else meant
+
+        return dict(zip((g.account for g in groups), await all_tried(*map(one, groups)), strict=True))
+
+    async def rotate(  # noqa: PLR0913  # which accounts, what is asked of them, and how far
         self,
         survey: Survey,
         groups: Sequence[Group],
         request: Request,
         watch: Watcher | None = None,
         only: frozenset[Action] = CHANGES,
+        *,
+        meant: Mapping[AccountId, Meant] = MappingProxyType({}),
     ) -> Report:
         """Bring each account to rest, `concurrency` of them at a time; one failure is one outcome.
 
-        A pass also ends where something else than `only` these actions is to be done.
+        A pass also ends where something else than `only` these actions is to be done. What is `meant` holds for its
+        account in place of the request.
         """
-        return await self._each(
-            survey,
-            groups,
-            lambda g: rotate(g, request, self._tools, self.members, unseen=survey.unseen, only=only),
-            watch,
-        )
+
+        async def one(group: Group) -> Outcome:
+            asked = meant.get(group.account, request)
+            if isinstance(asked, Outcome):
+                return asked
+            return await rotate(group, asked, self._tools, self.members, unseen=survey.unseen, only=only)
+
+        return await self._each(survey, groups, one, watch)
 
     async def _look_through(
         self, take: Callable[[Secret], None]

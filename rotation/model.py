@@ -236,6 +236,8 @@ class Group:
 
     account: AccountId
     secrets: tuple[Secret, ...]
+    listed: datetime | None = None
+    """When that listing was done; None where nobody knows."""
 
 
 class Role(StrEnum):

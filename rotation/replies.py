@@ -13,7 +13,6 @@ from rotation.errors import (
     Busy,
     CredentialUnavailable,
     Forbidden,
-    LeaseLost,
     NotFound,
     NotYetTrue,
     RotationError,
@@ -119,10 +118,10 @@ def to_be_repeated(reply: Reply, request: Request) -> Reply:
     if reply.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED):
         return reply
     again = f"ask again with request_id {request.id}"
-    if request.compromised and reply.document["code"] in (Busy.code, LeaseLost.code):
-        # A role means the keys of that moment: the other pass may have made the key good that plays it now.
+    if request.compromised:
+        # A role means the keys of that moment: by then another pass may have given it to a good one.
         again = (
-            "another pass may have replaced the leaked key; only while /api/status?deep=true tells its fingerprint, "
+            "another pass may replace the leaked key; only while /api/status?deep=true tells its fingerprint, "
             f"{again} and the role that stands beside it"
         )
     detail = f"{reply.document['detail']}; it is not in the queue: {again}"

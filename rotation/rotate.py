@@ -11,11 +11,12 @@ Every step is safe to repeat, and each leaves a world from which the next pass g
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotation import policy
 from rotation.act import Hands
 from rotation.errors import NotYetTrue, RotationError, Unexpected
+from rotation.listings import FRESH
 from rotation.model import AccountId, Action, Group, KnownKey, Reason, Request, Verdict
 from rotation.observe import Observation, Observer, glance
 from rotation.ports import Lease, Tools
@@ -28,8 +29,8 @@ REPAIRS = CHANGES - policy.REGENERATING
 MAX_STEPS = 8
 """A pass takes at most five steps (retag, align, rotate, align, retire); more means that somebody undoes them."""
 
-Members = Callable[[AccountId], Awaitable[Group]]
-"""Lists the vaults: who publishes an account now; raises a RotationError where one cannot be listed."""
+Members = Callable[[AccountId, datetime], Awaitable[Group]]
+"""Who publishes an account, by a listing begun since then; raises a RotationError where a vault cannot be listed."""
 
 
 async def rotate(  # noqa: PLR0913  # one account, what is asked, and what a listing told
@@ -55,9 +56,15 @@ async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, 
 
 async def identified(group: Group, request: Request, tools: Tools) -> Request:
     """Settle now which keys are compromised: another pass may change which one is active before this request's."""
+    meant, _ = await looked(group, request, tools)
+    return meant
+
+
+async def looked(group: Group, request: Request, tools: Tools) -> tuple[Request, Outcome]:
+    """The same, with what came of the look: nothing is settled where it failed."""
     looking = _Pass(group, request, tools, ())
-    await looking.run()
-    return looking.request
+    outcome = await looking.run()
+    return looking.request, outcome
 
 
 class _Pass:
@@ -155,8 +162,7 @@ class _Pass:
             if verdict.action not in self._only:
                 self._tell_end(verdict)
                 return
-            if verdict.action in policy.REGENERATING and self._outdated(seen):
-                await self._list_again(observer, members)
+            if verdict.action in policy.REGENERATING and await self._listed_anew(seen, observer, members):
                 continue
             hands = Hands(seen, observer.provider, self._tools, lease)
             self._acted = True
@@ -187,23 +193,33 @@ class _Pass:
         if due and verdict is not None and verdict.reason is Reason.KEYS_BEHIND:
             raise NotYetTrue(f"{self._group.account.name}: {verdict.because}; the leaked key works until then")
 
-    def _outdated(self, seen: Observation) -> bool:
-        """Whether another slot may have been published when the vaults were listed.
+    async def _listed_anew(self, seen: Observation, observer: Observer, members: Members) -> bool:
+        """List the vaults again where another slot may be published than the listing shows; whether that was done.
 
-        Who has joined the account since may publish the slot that is idle now, and is not known to this pass.
-        Who joins while nothing else is written publishes what the others do, and nobody joins under our lease.
+        Who has joined the account since may publish the slot that is idle now, and is not known to this pass. With us
+        nobody joins under our lease, and who joins while nothing else is written publishes what the others do; who
+        joins by tags of their own may publish any slot, and shows in nothing but a fresh listing.
         """
-        listed = {secret.ref: (secret.created, secret.tags) for secret in self._group.secrets}
-        changed = any(listed[p.ref] != (p.secret.created, p.secret.tags) for p in seen.facts.publications)
-        return changed and not self._listed_again
-
-    async def _list_again(self, observer: Observer, members: Members) -> None:
-        found = await members(self._group.account)
+        now, listed = self._now(), self._group.listed
+        # One from the future was made before the clock was set back.
+        fresh = listed is not None and timedelta() <= now - listed < FRESH
+        if self._is_changed(seen) and not self._listed_again:
+            self._listed_again, since = True, now
+        elif not fresh:
+            since = now - FRESH
+        else:
+            return False
+        found = await members(self._group.account, since)
         # Who is missing there may be hidden by a listing that lags: whoever is really gone is missed when it is read.
         secrets = {secret.ref: secret for secret in (*self._group.secrets, *found.secrets)}
-        self._group = replace(self._group, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
-        self._listed_again = True
+        self._group = replace(found, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
         observer.regroup(self._group)
+        return True
+
+    def _is_changed(self, seen: Observation) -> bool:
+        """Whether a secret is another one than the listing shows."""
+        listed = {secret.ref: (secret.created, secret.tags) for secret in self._group.secrets}
+        return any(listed[p.ref] != (p.secret.created, p.secret.tags) for p in seen.facts.publications)
 
     async def _look(self, observer: Observer) -> tuple[Observation, Verdict]:
         seen = await observer.observe(self._request)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from rotation.console import Answer, Listing
 from rotation.durations import format_duration
-from rotation.errors import Busy, LeaseLost, RotationError, Transient
+from rotation.errors import RotationError, Transient
+from rotation.fleet import Meant
 from rotation.manifest import Row
 from rotation.model import AccountId, Action, Reason, Request, SecretRef
 from rotation.policy import REGENERATING
@@ -85,26 +86,35 @@ def rotated(report: Report, *, named: bool, notes: Iterable[str]) -> Answer:
     return Answer(report.to_json(), parts, report.exit_code)
 
 
-def repetition(report: Report, request: Request) -> list[str]:
+def insisted(request: Request, meant: Mapping[AccountId, Meant]) -> str:
+    """Say before anything is changed what a repetition needs: the id of what is insisted on, and the keys it means."""
+    note = (
+        f"request {request.id}: to repeat this after an interruption, give that id with --request-id; "
+        "without it a key that was just made is replaced again"
+    )
+    named = [f"{account.name} ({keys})" for account in meant if (keys := _meant(meant, str(account)))]
+    return f"{note}\nmeant are the keys of {', '.join(named)}" if named else note
+
+
+def repetition(report: Report, request: Request, meant: Mapping[AccountId, Meant]) -> list[str]:
     """Say how to go on with what somebody insisted on and is not done everywhere."""
     undone = [o for o in report.outcomes if _went_wrong(o)]
-    # A role means the keys of that moment: the other pass may have made the key good that is active now.
-    overtaken = [o for o in undone if request.compromised and isinstance(o.error, (Busy, LeaseLost))]
     told = []
     verdicts = [o.verdict for o in report.outcomes if o.verdict is not None]
     if request.compromised and any(v.reason is Reason.ALREADY_DONE and v.until for v in verdicts):
         told.append("to end a compromised key that still works for its grace now, say `--compromised idle`")
-    if overtaken:
-        names = ", ".join(map(_name, overtaken))
+    first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
+    if undone and request.compromised:
+        # A role means the keys of that moment: by then another pass may have given it to a good one.
+        keys = ", ".join(f"{_name(o)}: {keys}" for o in undone if (keys := _meant(meant, o.account)))
+        named = f" ({keys})" if keys else ""
         told.append(
-            f"{names}: another pass may have replaced the leaked key meanwhile: look for its fingerprint "
-            "among those that `python -m rotation plan` tells; only while it stands there, repeat the command, "
-            f"with the role that stands beside it and --request-id {request.id}"
+            f"what was asked is not done everywhere: {first}look for the leaked key{named} among those that "
+            "`python -m rotation plan` tells by fingerprint, as another pass may replace it meanwhile; only while it "
+            f"stands there, repeat the command with --request-id {request.id} and the role that stands beside it"
         )
-    if len(overtaken) < len(undone):
-        first = "" if report.exit_code == Transient.exit_code else "after putting that right, "
-        where = " for the other accounts" if overtaken else " everywhere"
-        told.append(f"what was asked is not done{where}: {first}repeat the command with --request-id {request.id}")
+    elif undone:
+        told.append(f"what was asked is not done everywhere: {first}repeat the command with --request-id {request.id}")
     return told
 
 
@@ -340,6 +350,13 @@ def _why(outcome: Outcome) -> str:
     if outcome.error is not None:
         return str(outcome.error)
     return outcome.verdict.because if outcome.verdict else ""
+
+
+def _meant(meant: Mapping[AccountId, Meant], account: str) -> str:
+    """The keys that an emergency means in an account, by slot and fingerprint; empty where nobody knows."""
+    asked = next((asked for each, asked in meant.items() if str(each) == account), None)
+    suspects = asked.suspects if isinstance(asked, Request) else None
+    return ", ".join(f"{suspect.slot} {suspect.fingerprint}" for suspect in suspects or ())
 
 
 def _name(outcome: Outcome) -> str:

@@ -423,6 +423,34 @@ GUARDS: tuple[Guard, ...] = (
         ROTATION,
     ),
     Guard(
+        "a role means the keys that had it when it was declared",
+        "rotation/commands.py",
+        "request, watch, meant=meant)",
+        "request, watch)",
+        f"{COMMANDS}/test_rotate.py",
+    ),
+    Guard(
+        "an account that nobody could look at is not rotated for a role",
+        "rotation/fleet.py",
+        "return seen if seen.error else meant",
+        "return meant",
+        f"{COMMANDS}/test_rotate.py",
+    ),
+    Guard(
+        "an old listing is made anew before a key is ended",
+        "rotation/rotate.py",
+        "        elif not fresh:\n",
+        "        elif listed is None:\n",
+        ENGINE,
+    ),
+    Guard(
+        "a listing from the future is no fresh one",
+        "rotation/rotate.py",
+        "timedelta() <= now - listed < FRESH",
+        "now - listed < FRESH",
+        ENGINE,
+    ),
+    Guard(
         "a lost lease forbids to regenerate",
         "rotation/providers/_settle.py",
         "**once(lease)",
@@ -693,7 +721,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a key that was published since the listing is ended only after another one",
         "rotation/rotate.py",
-        "if verdict.action in policy.REGENERATING and self._outdated(seen):",
+        "if verdict.action in policy.REGENERATING and await self._listed_anew(seen, observer, members):",
         "if False:",
         ENGINE,
     ),

@@ -43,7 +43,7 @@ ALLOWED = {
     "concurrency": set[str](),
     "observe": {"concurrency", "errors", "formats", "model", "ports", "tags"},
     "act": {"concurrency", "errors", "formats", "model", "observe", "policy", "ports", "report", "tags"},
-    "rotate": {"act", "errors", "model", "observe", "policy", "ports", "report"},
+    "rotate": {"act", "errors", "listings", "model", "observe", "policy", "ports", "report"},
     "fleet": {
         *(
             "concurrency",

@@ -55,7 +55,8 @@ class Doorkeeper:
 def group(world: World) -> Group:
     """What a listing shows of the account."""
     current = (versions[-1] for versions in world.secrets.values())
-    return Group(ACCOUNT, tuple(replace(secret, version=None, value=None) for secret in current))
+    secrets = tuple(replace(secret, version=None, value=None) for secret in current)
+    return Group(ACCOUNT, secrets, world.tools().clock.now())
 
 
 async def rotate(

@@ -10,6 +10,8 @@ import pytest
 
 from rotation import tags
 from rotation.errors import Busy, Forbidden, LeaseLost, NotYetTrue, Unavailable, Unexpected
+from rotation.fleet import Fleet
+from rotation.listings import FRESH
 from rotation.model import (
     AccountId,
     Action,
@@ -254,12 +256,63 @@ def test_s1_who_joins_before_a_retirement_keeps_a_key_that_works(world: World) -
     assert [Action.RETIRE] == [step.action for step in outcome.steps]
 
 
+@pytest.mark.parametrize("later", [FRESH, -SECOND], ids=["half a minute later", "a clock that was set back"])
+def test_s1_an_old_listing_does_not_tell_who_publishes(due: World, later: timedelta) -> None:
+    """Who joins by tags of their own may publish the key that is idle, and no secret that is known shows it.
+
+    A command works on hundreds of accounts by the listing that it began with.
+    """
+    listed = group(due)
+    due.now += later
+    joins(due, "key2")
+    tools, noted = listings_counted(due)
+
+    outcome = asyncio.run(rotate(listed, Request(), tools))
+
+    due.check_published()
+    assert ([], ["kv-a", "kv-b"]) == (due.violations, noted)
+    assert [Action.ALIGN] == [step.action for step in outcome.steps]
+
+
+def test_accounts_that_were_listed_long_ago_share_a_new_listing(due: World) -> None:
+    """Each of hundreds would list all vaults for itself."""
+    tools, noted = listings_counted(due)
+    listed = group(due)
+    fleet = Fleet(tools)
+    due.now += FRESH
+    asyncio.run(fleet.members(ACCOUNT, due.now))
+    due.now += FRESH - SECOND
+
+    asyncio.run(one_pass(listed, Request(), tools, fleet.members))
+    assert ["kv-a", "kv-b"] == noted
+
+
+def test_what_was_written_since_a_shared_listing_is_listed_once_more(world: World) -> None:
+    """Half a minute is for those who join by themselves; with another pass whole accounts change their slot."""
+    tools, noted = listings_counted(world)
+    listed, leaked = group(world), world.keys["key1"]
+    fleet = Fleet(tools)
+    world.now += FRESH
+    asyncio.run(fleet.members(ACCOUNT, world.now))
+    world.given_up = {leaked}
+    asyncio.run(rotate(group(world), LEAK, world.tools()))
+    joined = joins(world, "key2")
+    world.now += SECOND
+    world.given_up |= set(world.keys.values())
+
+    asyncio.run(one_pass(listed, Request(Trigger.OPERATOR, "F-1", force=True), tools, fleet.members))
+
+    world.check_published()
+    assert ([], ["kv-a", "kv-b"] * 2) == (world.violations, noted)
+    assert tags.read(world.tags_of(joined)).active == "key1"
+
+
 def test_s1_a_vault_that_is_out_of_sight_by_then_forbids_to_end_a_key(world: World) -> None:
     """Who joined may publish it there."""
     emergency = Request(Trigger.OPERATOR, "INC-7", compromised=Role.ACTIVE, grace=timedelta(0))
     published = world.keys["key1"]
 
-    async def half(_: AccountId) -> Group:
+    async def half(*_: object) -> Group:
         raise Forbidden("cannot list the secrets of kv-away")
 
     outcome = asyncio.run(one_pass(group(world), emergency, world.tools(), half))

@@ -1,5 +1,8 @@
 """`rotate`: the accounts that were chosen are brought to rest, and the answer says what that means."""
 
+import re
+import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -7,6 +10,7 @@ from collections import Counter
 import pytest
 
 from simulator.client import ControlClient
+from tests.seeing import regenerates
 from tests.surface.cli.command import Command
 from tests.surface.cli.estates import ALSO_DUE, BATCH, DUE, FRESH, PUBSUB, STORAGE, managed
 
@@ -345,14 +349,59 @@ def test_what_was_not_done_in_an_emergency_is_to_be_repeated(command: Command, s
     fault = simulator.fault(path=f"{BATCH}/regenerateKeys", status=500)
     asked = ("rotate", FRESH, "kv-billing/rendering-key", "--compromised", "active", "--yes", "--request-id", "leak-3")
 
+    before = {slot: told["fingerprint"] for slot, told in simulator.account(BATCH)["slots"].items()}
     first = command(*asked)
     simulator.lift(fault)
     again = command(*asked)
 
     assert (first.code, again.code) == (1, 0)
-    assert "everywhere: repeat the command with --request-id leak-3" in first.out
+    (meant,) = re.findall(rf"look for the leaked key \({BATCH}: (\S+) (\S+)\)", first.words)
+    assert meant in before.items()
+    assert "repeat the command with --request-id leak-3 and the role that stands beside it" in first.words
     assert "leave: already-done" in again.row(PUBSUB)
     assert "rotate: compromised" in again.row(BATCH)
+
+
+def test_s2_a_role_means_the_keys_that_had_it_when_it_was_declared(
+    command: Command, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before an account has its turn another worker may rotate it, and applications hold the key that is idle then."""
+
+    def keys() -> dict[str, str]:
+        return {slot: told["fingerprint"] for slot, told in simulator.account(BATCH)["slots"].items()}
+
+    monkeypatch.setenv("ROTATION_CONCURRENCY", "1")
+    held = simulator.fault(path=f"{PUBSUB}/regenerateKey$", stall=True, times=1)
+    (published,) = {row["slot"] for row in simulator.verdict() if row["account"] == BATCH}
+    before = keys()
+    (idle,) = before.keys() - {published}
+    asked = ("rotate", FRESH, "kv-billing/rendering-key", "--compromised", "idle", "--yes", "--request-id", "leak-1")
+    command_at_work = subprocess.Popen(  # noqa: S603  # our own program
+        [sys.executable, "-m", "rotation", *asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert simulator.hits(held, wait=60) == 1
+        assert command("rotate", "kv-billing/rendering-key", "--force").code == 0
+    finally:
+        simulator.lift(held)
+        said, noted = command_at_work.communicate(timeout=60)
+    rotated = keys()
+
+    assert (0, before[published]) == (command_at_work.returncode, rotated[published])
+    assert before[idle] != rotated[idle]
+    assert f"{BATCH} ({idle} {before[idle]})" in noted
+    assert "promise was broken" not in said.replace("no promise was broken", "")
+
+
+def test_s2_without_a_look_at_an_account_nothing_is_done_for_a_role(command: Command, simulator: ControlClient) -> None:
+    """It would be another key by the time that there is one; who asked is told to look first."""
+    first_look = simulator.fault(path=f"{BATCH}/listKeys", status=503, times=4)
+
+    ran = command("rotate", "kv-billing/rendering-key", "--compromised", "idle", "--request-id", "leak-2")
+
+    assert ran.code == 1
+    assert "look for the leaked key among those that `python -m rotation plan` tells" in ran.words
+    assert (simulator.hits(first_look), regenerates(simulator)) == (4, 0)
 
 
 def test_what_a_person_must_put_right_comes_before_a_repetition(command: Command, simulator: ControlClient) -> None:
@@ -362,7 +411,7 @@ def test_what_a_person_must_put_right_comes_before_a_repetition(command: Command
     ran = command("rotate", FRESH, "--compromised", "active", "--request-id", "leak-4")
 
     assert ran.code == 3
-    assert "after putting that right, repeat the command with --request-id leak-4" in ran.words
+    assert "after putting that right, look for the leaked key" in ran.words
 
 
 def test_a_secret_that_names_no_account_is_to_be_repeated_too(command: Command, simulator: ControlClient) -> None:
@@ -374,7 +423,7 @@ def test_a_secret_that_names_no_account_is_to_be_repeated_too(command: Command, 
 
     for ran in (alone, among_others):
         assert ran.code == 3
-        assert "after putting that right, repeat the command with --request-id leak-9" in ran.words
+        assert "after putting that right, look for the leaked key" in ran.words
 
 
 def test_an_unlisted_vault_forbids_to_regenerate(command: Command, simulator: ControlClient) -> None:
