@@ -172,6 +172,8 @@ def _failed_answer(fault: Fault, plane: Plane) -> web.Response:
         response = web.Response(status=status, body=fault.body.encode(), content_type="application/json")
     if fault.retry_after is not None:
         response.headers["Retry-After"] = str(fault.retry_after)
+    if fault.location is not None:
+        response.headers["Location"] = fault.location
     return response
 
 

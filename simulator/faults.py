@@ -12,7 +12,7 @@ from simulator.wire import Call
 
 LEASE_ACTIONS = ("acquire", "renew", "release", "break", "change")
 STATUSES = range(200, 600)
-OF_AN_ANSWER = ("code", "retry_after", "body")
+OF_AN_ANSWER = ("code", "retry_after", "body", "location")
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +32,7 @@ class Fault:
     code: str | None = None
     retry_after: int | None = None
     body: str | None = None
+    location: str | None = None
     cut: bool = False
     delay: float = 0.0
     stall: bool = False
@@ -82,6 +83,7 @@ class Fault:
             "code": self.code,
             "retry_after": self.retry_after,
             "body": self.body,
+            "location": self.location,
             "cut": self.cut,
             "delay": self.delay,
             "stall": self.stall,
@@ -144,6 +146,7 @@ def _read(reader: Reader, fault_id: str) -> Fault:
         code=reader.take("code", str),
         retry_after=reader.take("retry_after", int),
         body=reader.take("body", str),
+        location=reader.take("location", str),
         cut=reader.take("cut", bool, default=False),
         delay=reader.number("delay"),
         stall=reader.take("stall", bool, default=False),

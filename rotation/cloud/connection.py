@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import aiohttp
@@ -26,6 +27,8 @@ _READ_SECONDS = 20
 _CONNECT_SECONDS = 10.0
 """Until there is a connection, with name, proxy and all."""
 _PROBE_READ_SECONDS = 10
+_HERE: Mapping[str, Any] = {"permit_redirects": False}
+"""The SDKs would follow an answer to any host, with keys and all, and take what is said there for what was asked."""
 _GOODBYE_SECONDS, _LOOK_SECONDS = 2.0, 0.01
 
 
@@ -39,26 +42,26 @@ class Connection:
     session: aiohttp.ClientSession
     paces: Paces = field(default_factory=Paces)
 
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments for the constructor of any Azure client."""
-        transport = PacedTransport(self.session, _READ_SECONDS, self.paces, self.clock)
-        return {"transport": transport, "retry_policy": PacedPatience()}
+    def options(self, url: str) -> dict[str, Any]:
+        """Keyword arguments for the constructor of the Azure client of what is at this URL."""
+        transport = PacedTransport(self.session, _READ_SECONDS, urlsplit(url).hostname or "", self.paces, self.clock)
+        return {"transport": transport, "retry_policy": PacedPatience(), **_HERE}
 
     def arm_options(self) -> dict[str, Any]:
         """The same for a client of Azure Resource Manager."""
         return {
             "base_url": self.cloud.arm,
             "credential_scopes": [self.cloud.arm_scope],
-            **self.options(),
+            **self.options(self.cloud.arm),
         }
 
     def blob_options(self) -> dict[str, Any]:
         """The same for a client of blobs, whose SDK has retries of its own kind."""
-        return {"transport": Transport(self.session, _READ_SECONDS)}
+        return {"transport": Transport(self.session, _READ_SECONDS), **_HERE}
 
     def probe_options(self) -> dict[str, Any]:
         """The same for a client whose one request is sent once."""
-        return {"transport": PartingTransport(self.session, _PROBE_READ_SECONDS), "retry_total": 0}
+        return {"transport": PartingTransport(self.session, _PROBE_READ_SECONDS), "retry_total": 0, **_HERE}
 
 
 @asynccontextmanager

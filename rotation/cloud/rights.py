@@ -59,7 +59,7 @@ class Rights:
                 PacedPatience(),
                 AsyncARMChallengeAuthenticationPolicy(connection.credential, connection.cloud.arm_scope),
             ],
-            **connection.options(),
+            **connection.options(connection.cloud.arm),
         )
 
 

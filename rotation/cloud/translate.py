@@ -151,7 +151,9 @@ def _answered(error: HttpResponseError, status: int, cannot: str) -> RotationErr
         return kind(f"{cannot}{meaning} {said}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(f"{cannot}the service failed {said}")
-    return Unexpected(f"{cannot}the answer is not one that we understand {said}")
+    points = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    why = "points elsewhere, which we do not follow" if points else "is not one that we understand"
+    return Unexpected(f"{cannot}the answer {why} {said}")
 
 
 def _forbidden(error: HttpResponseError, cannot: str, said: str) -> RotationError:

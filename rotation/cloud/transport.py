@@ -14,6 +14,7 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from rotation.cloud.pace import LONGEST_PAUSE, Paces
 from rotation.cloud.translate import seconds_to_wait
+from rotation.errors import Unexpected
 from rotation.ports import Clock, Lease
 
 _CONNECT_SECONDS = 5
@@ -67,16 +68,22 @@ class PartingTransport(Transport):
 class PacedTransport(Transport):
     """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
 
+    Nothing is sent to another host than `home`: answers tell where to go on, and our token is for one service.
     One that has a `lease` is sent once, and it neither waits for long nor leaves without that lease (`ensure_leave`).
     """
 
-    def __init__(self, session: aiohttp.ClientSession, read_seconds: float, paces: Paces, clock: Clock) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, read_seconds: float, home: str, paces: Paces, clock: Clock
+    ) -> None:
         super().__init__(session, read_seconds)
+        self._home = home
         self._paces = paces
         self._clock = clock
 
     async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
-        """Send a request and return the answer; raises Unsent for one that would wait for too long, and LeaseLost."""
+        """Send a request and return the answer; raises LeaseLost, Unsent or Unexpected where it is not sent."""
+        if (host := urlsplit(request.url).hostname) != self._home:
+            raise Unexpected(f"an answer of {self._home} points to another host, {host}, which we do not follow")
         pace = self._paces.of(request.method, request.url, self._clock)
         repetitions = _REPETITIONS if lease is None else 0
         while True:

@@ -42,7 +42,7 @@ class KeyVault:
     def __init__(self, name: str, url: str, connection: Connection) -> None:
         self.name = name
         self._clock = connection.clock
-        self._client = SecretClient(url, connection.credential, **connection.options())
+        self._client = SecretClient(url, connection.credential, **connection.options(url))
 
     async def list(self) -> AsyncIterator[Secret]:
         """Every secret of the vault, without versions and values."""

@@ -162,7 +162,8 @@ class WebPubSub:
                     await operation.update_status()
             except AzureError:
                 return False
-            except (BadStatus, BadResponse):
+            except (BadStatus, BadResponse, Unexpected):
+                # Unexpected is raised where its address is none of Azure's.
                 return True
             return operation.finished()
 

@@ -1447,6 +1447,27 @@ GUARDS: tuple[Guard, ...] = (
         f"{ADAPTERS}/test_connection.py",
     ),
     Guard(
+        "an answer that points elsewhere is not followed",
+        "rotation/cloud/connection.py",
+        '{"permit_redirects": False}',
+        "{}",
+        f"{ADAPTERS}/test_pointing_elsewhere.py",
+    ),
+    Guard(
+        "our token is sent to its service only",
+        "rotation/cloud/transport.py",
+        "!= self._home:",
+        "is None:",
+        f"{ADAPTERS}/test_pointing_elsewhere.py",
+    ),
+    Guard(
+        "what is asked for beside the work is not awaited for ever",
+        "rotation/cloud/credential.py",
+        "            asking.cancel()\n",
+        "            pass\n",
+        f"{ADAPTERS}/test_connection.py",
+    ),
+    Guard(
         "nobody waits for a connection for ever",
         "rotation/cloud/connection.py",
         "        async with asyncio.timeout(_CONNECT_SECONDS):\n",

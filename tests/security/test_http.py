@@ -172,7 +172,7 @@ def test_a_path_leads_nowhere_else(
     assert answer.status in ({200, 400} if (vault, secret) == HERE else {400, 404})
     assert "Injected" not in str(answer.headers)
     assert len(said) < 20_000
-    assert said.isprintable() or "\x1b" not in said
+    assert said.replace("\n", "").isprintable()
     assert set() == strangers(simulator, VAULTS)
     assert [] == changes(simulator)
 

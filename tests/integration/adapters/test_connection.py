@@ -56,6 +56,7 @@ from simulator.client import ControlClient
 from tests.leases import HELD, LOST, Ending
 
 STORAGE = "Microsoft.Storage/storageAccounts"
+HOST = f"kv-orders.{PUBLIC.vault_suffix}"
 GARBLED = '{"access_token": "x", "expires_on": "soon"}'
 
 
@@ -438,6 +439,18 @@ async def test_a_token_is_replaced_beside_the_work() -> None:
     assert "number 3" == (await tokens.get_token("scope")).token
 
 
+async def test_a_clock_that_is_set_back_does_not_keep_a_token_from_being_replaced() -> None:
+    """As if somebody had asked a moment ago, until that moment comes."""
+    aging = Aging(3600, busy)
+    tokens = SharedTokens(aging)  # type: ignore[arg-type]  # it lacks what `async with` needs
+    await tokens.get_token("scope")
+    tokens._asked_at = {wanted: asked + timedelta(hours=1) for wanted, asked in tokens._asked_at.items()}
+
+    await tokens.get_token("scope")
+    await asyncio.sleep(0)
+    assert 2 == aging.asked
+
+
 async def test_a_token_that_is_asked_for_beside_the_work_is_awaited_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """An Azure CLI that is left alone would end in a loop that is closed; one that hangs is left."""
     monkeypatch.setattr(credential, "_GOODBYE_SECONDS", 0.4)
@@ -458,13 +471,15 @@ async def test_a_token_that_is_asked_for_beside_the_work_is_awaited_at_the_end(m
         async def close(self) -> None:
             ended.append("closed")
 
-    for seconds in (0.1, 60):
+    began = time.monotonic()
+    for seconds in (0.1, 5):
         tokens = SharedTokens(Renewed(seconds))  # type: ignore[arg-type]  # it lacks what `async with` needs
         await tokens.get_token("scope")
         tokens._asked_at.clear()
         await tokens.get_token("scope")
         await tokens.close()
     assert ["after 0.1 s", "closed", "closed"] == ended
+    assert time.monotonic() - began < 4
 
 
 async def test_a_token_that_ends_soon_is_not_used_on() -> None:
@@ -622,8 +637,8 @@ async def test_nobody_waits_for_a_connection_for_ever(monkeypatch: pytest.Monkey
 async def test_a_lease_that_ends_while_connecting_lets_nothing_leave(simulator: ControlClient) -> None:
     """S1: a way there that takes long, or a machine that was suspended on it; the connection serves the next one."""
     async with slow_proxy(0.5) as (proxy, made), connect(PUBLIC, None, SystemClock()) as connection:
-        transport = PacedTransport(connection.session, 20, connection.paces, connection.clock)
-        request = HttpRequest("PUT", f"https://kv-orders.{PUBLIC.vault_suffix}/secrets/some-key")
+        transport = PacedTransport(connection.session, 20, HOST, connection.paces, connection.clock)
+        request = HttpRequest("PUT", f"https://{HOST}/secrets/some-key")
         simulator.clear_journal()
 
         with pytest.raises(LeaseLost):
@@ -637,8 +652,8 @@ async def test_a_lease_that_ends_while_connecting_lets_nothing_leave(simulator: 
 async def test_a_lease_binds_its_own_request_only(simulator: ControlClient) -> None:
     """What else a pass sends, as to look at what became of a write, needs none."""
     async with connect(PUBLIC, None, SystemClock()) as connection:
-        transport = PacedTransport(connection.session, 20, connection.paces, connection.clock)
-        request = HttpRequest("GET", f"https://kv-orders.{PUBLIC.vault_suffix}/secrets/some-key")
+        transport = PacedTransport(connection.session, 20, HOST, connection.paces, connection.clock)
+        request = HttpRequest("GET", f"https://{HOST}/secrets/some-key")
         with pytest.raises(LeaseLost):
             await transport.send(request, lease=LOST)
 

@@ -378,6 +378,17 @@ async def test_a_lease_that_cannot_be_given_back_spoils_nothing(
     assert 1 == simulator.hits(fault)
 
 
+async def test_a_lease_is_taken_in_its_own_storage(simulator: ControlClient, watched: BlobLeases) -> None:
+    """Whoever an answer points to would hold it."""
+    there = "https://kv-billing.vault.azure.net/leases/a-lease"
+    simulator.fault(action="acquire", status=307, location=there)
+    simulator.clear_journal()
+
+    with pytest.raises(Unexpected, match="points elsewhere, which we do not follow"):
+        await take(watched, ONE)
+    assert not [entry for entry in simulator.journal() if entry["host"] in there]
+
+
 async def test_who_is_not_let_in_is_told_where_to_look(
     simulator: ControlClient, storage: LeaseStorage, connection: Connection
 ) -> None:
