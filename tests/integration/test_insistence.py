@@ -283,7 +283,9 @@ async def test_who_was_not_understood_is_not_told_that_it_was_accepted(simulator
 
     assert (503, None, "60") == (reply.status, reply.message, reply.headers["Retry-After"])
     assert ("not-yet-true", True) == (reply.document["code"], "report" in reply.document)
-    assert str(reply.document["detail"]).endswith("; it is not in the queue: ask again with request_id incident-7")
+    assert str(reply.document["detail"]).endswith(
+        "ask again with request_id incident-7 and the role that stands beside it"
+    )
     assert (202, {"key1"}) == (again.status, {key["slot"] for key in suspects(again)})
 
 
@@ -303,7 +305,9 @@ async def test_who_was_not_understood_in_time_is_told_to_ask_again(simulator: Co
         again = await ask(triggers, **EMERGENCY)
 
     assert (503, None, "60") == (reply.status, reply.message, reply.headers["Retry-After"])
-    assert str(reply.document["detail"]).endswith("; it is not in the queue: ask again with request_id incident-7")
+    assert str(reply.document["detail"]).endswith(
+        "ask again with request_id incident-7 and the role that stands beside it"
+    )
     assert (200, 1, [("key2", True)]) == (again.status, regenerates(simulator), published(simulator))
 
 

@@ -155,12 +155,12 @@ def test_what_nobody_goes_on_with_is_to_be_asked_for_again() -> None:
     assert failed.to_json() == reply.document["report"]
 
 
-@pytest.mark.parametrize("error", [Busy("another pass holds it"), LeaseLost("it ran out")], ids=["busy", "lease-lost"])
+@pytest.mark.parametrize(
+    "error", [Busy("held"), LeaseLost("it ran out"), Throttled("429")], ids=lambda error: error.code
+)
 @pytest.mark.parametrize("request_", [LEAK, Request(id="incident-7", force=True)], ids=["emergency", "force"])
-def test_who_meets_another_pass_in_an_emergency_compares_fingerprints_first(
-    error: Transient, request_: Request
-) -> None:
-    """The other pass may have replaced the leaked key, and said again the role means the good one."""
+def test_who_repeats_an_emergency_compares_fingerprints_first(error: Transient, request_: Request) -> None:
+    """Another pass may have replaced the leaked key, and said again the role means the good one."""
     detail = str(replies.to_be_repeated(replies.problem(error), request_).document["detail"])
 
     assert "ask again with request_id incident-7" in detail
