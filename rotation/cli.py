@@ -312,8 +312,13 @@ def _left_by(ledger: Ledger) -> str:
     """What an interrupt leaves behind, and how to go on."""
     if not ledger.changing:
         return "nothing was changed"
+    compromised = ledger.request is not None and ledger.request.compromised
+    look_first = (
+        "; do so only while `python -m rotation plan` tells the fingerprint of the leaked key, "
+        "and with the role that stands beside it"
+    )
     if not ledger.begun:
-        return "nothing was begun: repeat the command"
+        return "nothing was begun: repeat the command" + (look_first if compromised else "")
     failed = sum(outcome.exit_code != 0 for outcome in ledger.outcomes)
     if not ledger.unfinished and not failed:
         return "nothing was left unfinished"
@@ -323,11 +328,8 @@ def _left_by(ledger: Ledger) -> str:
             f"repeat the command with --request-id {ledger.request.id}: "
             "without it a key made just now is replaced again"
         )
-        if ledger.request.compromised:
-            again += (
-                "; do so only while `python -m rotation plan` tells the fingerprint of the leaked key, "
-                "and with the role that stands beside it"
-            )
+        if compromised:
+            again += look_first
     told = [f"{len(ledger.outcomes) - failed} done"]
     if failed:
         told.append(f"{failed} failed")

@@ -11,20 +11,20 @@ from typing import Self
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import NotFound, RotationError, SecretDeleted
+from rotation.errors import NotFound, NotYetTrue, RotationError, SecretDeleted
 from rotation.listings import Listings
 from rotation.model import AccountId, Action, Group, Reason, Request, Secret, SecretRef, Verdict
 from rotation.observe import glance
 from rotation.ports import Tools, Vault
 from rotation.report import Outcome, Report
-from rotation.rotate import CHANGES, looked, plan, rotate
+from rotation.rotate import CHANGES, RESTING, identified, plan, rotate
 from rotation.sieve import Sieve
 
 Watcher = Callable[[Outcome], None]
 """Is told each outcome as it comes."""
 
 Meant = Request | Outcome
-"""What is asked of one account, or the outcome where nobody could look which of its keys that means."""
+"""What is asked of one account, or the outcome where nothing is to be done, or nobody can tell to which of its keys."""
 
 Frame = Callable[[], AbstractContextManager[object]]
 """Makes what the work on one account is done inside of, its watcher included."""
@@ -113,9 +113,9 @@ class Fleet:
         def file(secret: Secret) -> None:
             accounts[tags.read_account(secret.tags)].append(secret)
 
+        begun = self._tools.clock.now()
         strays, problems = await self._look_through(file)
-        now = self._tools.clock.now()
-        groups = (Group(a, tuple(sorted(secrets, key=lambda s: s.ref)), now) for a, secrets in accounts.items())
+        groups = (Group(a, tuple(sorted(secrets, key=lambda s: s.ref)), begun) for a, secrets in accounts.items())
         return Survey(tuple(sorted(groups, key=lambda g: g.account.folded)), strays, problems)
 
     async def named(self, survey: Survey, refs: Collection[SecretRef]) -> tuple[tuple[Group, ...], tuple[Outcome, ...]]:
@@ -182,8 +182,16 @@ class Fleet:
 
         async def one(group: Group) -> Meant:
             async with places:
-                meant, seen = await looked(group, request, self._tools)
-                return seen if seen.error else meant
+                meant, seen = await identified(group, request, self._tools)
+            if seen.error or seen.verdict is None or seen.verdict.reason is Reason.ALREADY_DONE:
+                return seen
+            if meant.suspects is not None:
+                return meant
+            if seen.verdict.action in RESTING:
+                return seen
+            # Told later, the role may be that of a key which nobody has declared.
+            because = f"which key is compromised cannot be told yet: {seen.verdict.because}"
+            return replace(seen, error=NotYetTrue(f"{group.account.name}: {because}"))
 
         return dict(zip((g.account for g in groups), await all_tried(*map(one, groups)), strict=True))
 

@@ -237,7 +237,7 @@ class Group:
     account: AccountId
     secrets: tuple[Secret, ...]
     listed: datetime | None = None
-    """When that listing was done; None where nobody knows."""
+    """When that listing was begun; None where nobody knows."""
 
 
 class Role(StrEnum):

@@ -69,8 +69,11 @@ def without_shreds(text: str) -> str:
     if not (looks_pasted(text) and _SHRED.search(spaced)):
         return text
     words = spaced.split(" ")
-    pieces = [n for n, word in enumerate(words) if not (_SIMPLE.fullmatch(word) or _is_link(word))]
-    return " ".join([*words[: pieces[0]], HIDDEN, *words[pieces[-1] + 1 :]])
+    pieces = [n for n, word in enumerate(words) if not _SIMPLE.fullmatch(word)]
+    first, last = pieces[0], pieces[-1]
+    while last > first and (_is_link(words[last]) or last not in pieces):
+        last -= 1
+    return " ".join([*words[:first], HIDDEN, *words[last + 1 :]])
 
 
 def quoted(text: str, most: int | None = None) -> str:

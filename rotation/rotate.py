@@ -54,14 +54,11 @@ async def plan(group: Group, request: Request, tools: Tools, unseen: tuple[str, 
     return await _Pass(group, request, tools, unseen).run()
 
 
-async def identified(group: Group, request: Request, tools: Tools) -> Request:
-    """Settle now which keys are compromised: another pass may change which one is active before this request's."""
-    meant, _ = await looked(group, request, tools)
-    return meant
+async def identified(group: Group, request: Request, tools: Tools) -> tuple[Request, Outcome]:
+    """Settle now which keys are compromised: another pass may change which one is active before this request's.
 
-
-async def looked(group: Group, request: Request, tools: Tools) -> tuple[Request, Outcome]:
-    """The same, with what came of the look: nothing is settled where it failed."""
+    Nothing is settled where the look fails, whose outcome it is, or where it does not tell.
+    """
     looking = _Pass(group, request, tools, ())
     outcome = await looking.run()
     return looking.request, outcome
@@ -162,7 +159,7 @@ class _Pass:
             if verdict.action not in self._only:
                 self._tell_end(verdict)
                 return
-            if verdict.action in policy.REGENERATING and await self._listed_anew(seen, observer, members):
+            if verdict.action in policy.REGENERATING and await self._has_grown(seen, observer, members):
                 continue
             hands = Hands(seen, observer.provider, self._tools, lease)
             self._acted = True
@@ -193,12 +190,12 @@ class _Pass:
         if due and verdict is not None and verdict.reason is Reason.KEYS_BEHIND:
             raise NotYetTrue(f"{self._group.account.name}: {verdict.because}; the leaked key works until then")
 
-    async def _listed_anew(self, seen: Observation, observer: Observer, members: Members) -> bool:
-        """List the vaults again where another slot may be published than the listing shows; whether that was done.
+    async def _has_grown(self, seen: Observation, observer: Observer, members: Members) -> bool:
+        """Whether somebody has joined the account, by a new listing where ours may not tell.
 
-        Who has joined the account since may publish the slot that is idle now, and is not known to this pass. With us
-        nobody joins under our lease, and who joins while nothing else is written publishes what the others do; who
-        joins by tags of their own may publish any slot, and shows in nothing but a fresh listing.
+        Who has joined since may publish the slot that is idle now, and is not known to this pass. With us nobody joins
+        under our lease, and who joins while nothing else is written publishes what the others do; who joins by tags of
+        their own may publish any slot, and shows in nothing but a fresh listing.
         """
         now, listed = self._now(), self._group.listed
         # One from the future was made before the clock was set back.
@@ -210,11 +207,12 @@ class _Pass:
         else:
             return False
         found = await members(self._group.account, since)
+        known = {secret.ref: secret for secret in self._group.secrets}
         # Who is missing there may be hidden by a listing that lags: whoever is really gone is missed when it is read.
-        secrets = {secret.ref: secret for secret in (*self._group.secrets, *found.secrets)}
+        secrets = known | {secret.ref: secret for secret in found.secrets}
         self._group = replace(found, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
         observer.regroup(self._group)
-        return True
+        return secrets.keys() > known.keys()
 
     def _is_changed(self, seen: Observation) -> bool:
         """Whether a secret is another one than the listing shows."""

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from rotation import calls, messages, orders, replies, tags, telemetry, tracing
@@ -29,14 +30,13 @@ from rotation.errors import (
     Unexpected,
 )
 from rotation.events import envelope, kind_of, read_event
-from rotation.fleet import Fleet, Survey
+from rotation.fleet import Fleet, Meant, Survey
 from rotation.messages import Work
 from rotation.model import AccountId, Action, Group, Reason, Request, SecretRef, Trigger, Verdict
 from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
 from rotation.report import Json, Outcome, Report
-from rotation.rotate import identified
 from rotation.settings import Settings
 from rotation.status import Standing, overview, standings
 
@@ -232,10 +232,12 @@ class Triggers:
         return replies.to_be_repeated(reply, request) if request.insists else reply
 
     async def _carried_out_or_queued(self, order: Order, request: Request, asked: datetime) -> Reply:
-        account = None
+        meant: Mapping[AccountId, Meant] = {}
         if request.compromised:
-            request, account = await self._in_time(self._identified(order.ref, request, asked))
-        report = await self._while_waited_for(self._rotate(order, request, asked), asked)
+            meant = await self._in_time(self._identified(order.ref, request, asked))
+        account = next(iter(meant), None)
+        request = next((each for each in meant.values() if isinstance(each, Request)), request)
+        report = await self._while_waited_for(self._rotate(order, request, asked, meant), asked)
         if request.compromised and request.suspects is None:
             # Which key is meant was not known when it was asked for, and later the same words may mean another one.
             return self._not_queued(report, order.ref)
@@ -287,22 +289,22 @@ class Triggers:
         except TimeoutError:
             raise Unavailable(f"it takes longer than {self._patience:g} seconds; ask for less, or later") from None
 
-    async def _rotate(self, order: Order, request: Request, asked: datetime) -> Report:
+    async def _rotate(
+        self, order: Order, request: Request, asked: datetime, meant: Mapping[AccountId, Meant]
+    ) -> Report:
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(asked)
         groups, strays = await engine.fleet.named(survey, [order.ref])
         if not groups:
             return Report(strays, survey.problems)
-        return await engine.rotate("rotate_now", survey, groups[0], request, operator_reason=order.reason)
+        return await engine.rotate("rotate_now", survey, groups[0], request, meant, operator_reason=order.reason)
 
-    async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> tuple[Request, AccountId | None]:
-        """The request with the keys that it means, and their account."""
+    async def _identified(self, ref: SecretRef, request: Request, asked: datetime) -> Mapping[AccountId, Meant]:
+        """The account, and what is asked of it with the keys that are meant; empty where there is none."""
         engine = await self._engine()
         survey = await engine.fleet.surveyed_since(asked)
         groups, _ = await engine.fleet.named(survey, [ref])
-        if not groups:
-            return request, None
-        return await identified(groups[0], request, engine.world.tools), groups[0].account
+        return await engine.fleet.identified(groups[:1], request)
 
     async def _plan(self, ref: SecretRef, request: Request) -> Report:
         engine = await self._engine()
@@ -365,7 +367,15 @@ class _Engine:
     world: "World"
     fleet: Fleet
 
-    async def rotate(self, function: str, survey: Survey, group: Group, request: Request, **more: object) -> Report:
+    async def rotate(  # the function, what it works on, and what is asked
+        self,
+        function: str,
+        survey: Survey,
+        group: Group,
+        request: Request,
+        meant: Mapping[AccountId, Meant] = MappingProxyType({}),
+        **more: object,
+    ) -> Report:
         """One pass over one account, with its event."""
         tools = self.world.tools
         before = standings([group], tools, survey.unseen)[0]
@@ -375,7 +385,7 @@ class _Engine:
             telemetry.attempt(function, outcome, before, days_left=days_left, calls=made.number, **more)
 
         with calls.counted() as made:
-            return await self.fleet.rotate(survey, [group], request, tell)
+            return await self.fleet.rotate(survey, [group], request, tell, meant=meant)
 
 
 def _meant(survey: Survey, work: Work, delivery: int) -> Group | Outcome:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import aiohttp
@@ -44,7 +43,7 @@ class Connection:
 
     def options(self, url: str) -> dict[str, Any]:
         """Keyword arguments for the constructor of the Azure client of what is at this URL."""
-        transport = PacedTransport(self.session, _READ_SECONDS, urlsplit(url).hostname or "", self.paces, self.clock)
+        transport = PacedTransport(self.session, _READ_SECONDS, url, self.paces, self.clock)
         return {"transport": transport, "retry_policy": PacedPatience(), **_HERE}
 
     def arm_options(self) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _REPETITIONS = 3
 _PATIENCE = 5.0
 """Seconds for which a request waits that is sent once: its lease goes on meanwhile."""
 
+_PORTS = {"https": 443, "http": 80}
+_LONGEST_PLACE = 200
+
 _leaving: ContextVar[Lease | None] = ContextVar("leaving", default=None)
 """The lease of the request that is on its way out: who makes its connection is not given it otherwise."""
 
@@ -68,7 +71,7 @@ class PartingTransport(Transport):
 class PacedTransport(Transport):
     """The SDK's transport for services with quotas: what is refused with 429 is sent again when it is its turn.
 
-    Nothing is sent to another host than `home`: answers tell where to go on, and our token is for one service.
+    Nothing is sent to another place than that of the URL `home`: answers tell where to go on, and a token is for one.
     One that has a `lease` is sent once, and it neither waits for long nor leaves without that lease (`ensure_leave`).
     """
 
@@ -76,14 +79,17 @@ class PacedTransport(Transport):
         self, session: aiohttp.ClientSession, read_seconds: float, home: str, paces: Paces, clock: Clock
     ) -> None:
         super().__init__(session, read_seconds)
-        self._home = home
+        self._home = _origin(home)
         self._paces = paces
         self._clock = clock
 
     async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
         """Send a request and return the answer; raises LeaseLost, Unsent or Unexpected where it is not sent."""
-        if (host := urlsplit(request.url).hostname) != self._home:
-            raise Unexpected(f"an answer of {self._home} points to another host, {host}, which we do not follow")
+        if (place := _origin(request.url)) != self._home:
+            raise Unexpected(
+                f"an answer of {self._home[1]} points to another place, {ascii(place)[:_LONGEST_PLACE]}, "
+                "to which nothing is sent"
+            )
         pace = self._paces.of(request.method, request.url, self._clock)
         repetitions = _REPETITIONS if lease is None else 0
         while True:
@@ -108,6 +114,12 @@ def _leaving_with(lease: Lease | None) -> Iterator[None]:
         yield
     finally:
         _leaving.reset(before)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 @lru_cache(1024)

@@ -432,8 +432,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an account that nobody could look at is not rotated for a role",
         "rotation/fleet.py",
-        "return seen if seen.error else meant",
-        "return meant",
+        "if seen.error or seen.verdict is None or",
+        "if",
         f"{COMMANDS}/test_rotate.py",
     ),
     Guard(
@@ -448,6 +448,20 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "timedelta() <= now - listed < FRESH",
         "now - listed < FRESH",
+        ENGINE,
+    ),
+    Guard(
+        "a role is settled before the question",
+        "rotation/commands.py",
+        "[group for group in groups if group.account not in meant]",
+        "groups",
+        f"{COMMANDS}/test_rotate.py",
+    ),
+    Guard(
+        "a role that nobody can tell is not told later",
+        "rotation/fleet.py",
+        "            if seen.verdict.action in RESTING:\n                return seen\n",
+        "            return meant\n",
         ENGINE,
     ),
     Guard(
@@ -721,7 +735,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a key that was published since the listing is ended only after another one",
         "rotation/rotate.py",
-        "if verdict.action in policy.REGENERATING and await self._listed_anew(seen, observer, members):",
+        "if verdict.action in policy.REGENERATING and await self._has_grown(seen, observer, members):",
         "if False:",
         ENGINE,
     ),
@@ -1001,8 +1015,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a compromised key is the one that was meant when it was declared",
         "rotation/triggers.py",
-        "        if request.compromised:\n            request, account = await",
-        "        if False:\n            request, account = await",
+        "        if request.compromised:\n            meant = await",
+        "        if False:\n            meant = await",
         INSISTENCE,
     ),
     Guard(

@@ -24,7 +24,7 @@ ACCEPTED: dict[str, tuple[Change, ...]] = {
     ),
     "which keys a role means does not depend on vaults that nobody saw; the verdict does, and is thrown away here": (
         Change(
-            "rotate.looked",
+            "rotate.identified",
             "looking = _Pass(group, request, tools, ())",
             "looking = _Pass(group, request, tools, None)",
         ),

@@ -28,7 +28,8 @@ EXAMPLE = {name: SERVICES[n % len(SERVICES)] for n, name in enumerate(STORIES)}
 FEWEST = {
     "rotate": (9, 58, 32),
     "rotate, for the first time": (14, 64, 38),
-    "rotate, a secret missing at first": (9, 86, 50),
+    # The first pass ends at the first answer that one is gone, so that some of its other requests may not be sent.
+    "rotate, a secret missing at first": (9, 74, 44),
     "rotate, then retire": (18, 114, 62),
     "force": (9, 58, 32),
     "republish": (8, 62, 32),

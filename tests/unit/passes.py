@@ -14,6 +14,7 @@ from rotation.model import AccountId, Action, Group, Request, Role, Secret, Secr
 from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Outcome
 from rotation.rotate import CHANGES
+from rotation.rotate import identified as settled
 from rotation.rotate import rotate as one_pass
 from tests.properties.world import MemoryVault, World
 from tests.unit.facts import ACCOUNT, DAY, SECOND
@@ -64,6 +65,11 @@ async def rotate(
 ) -> Outcome:
     """One pass, which may list again."""
     return await one_pass(listed, request, tools, Fleet(tools).members, unseen=unseen, only=only)
+
+
+async def identified(listed: Group, request: Request, tools: Tools) -> Request:
+    """The request with the keys that it means."""
+    return (await settled(listed, request, tools))[0]
 
 
 def joins(world: World, slot: Slot = "key1") -> SecretRef:

@@ -29,7 +29,7 @@ from rotation.model import (
 from rotation.policy import SETTLING, SKEW
 from rotation.ports import Description, Draft, Lease, Probe, Tools
 from rotation.report import Step
-from rotation.rotate import identified, plan
+from rotation.rotate import plan
 from tests.properties.world import STRING as CONNECTION
 from tests.properties.world import MemoryVault, World
 from tests.unit.facts import ACCOUNT, DAY, HOUR, MINUTE, NOW, SECOND, VALIDITY
@@ -43,6 +43,7 @@ from tests.unit.passes import (
     Doorkeeper,
     NotesOnly,
     group,
+    identified,
     joins,
     noted,
     only,

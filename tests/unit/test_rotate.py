@@ -30,7 +30,7 @@ from rotation.model import (
 from rotation.policy import SKEW
 from rotation.ports import Draft, Lease, Tools
 from rotation.report import Outcome
-from rotation.rotate import MAX_STEPS, REPAIRS, identified, plan
+from rotation.rotate import MAX_STEPS, REPAIRS, plan
 from rotation.rotate import rotate as one_pass
 from tests.properties.world import Died, World
 from tests.unit.facts import ACCOUNT, DAY, HOUR, MINUTE, SECOND
@@ -44,6 +44,7 @@ from tests.unit.passes import (
     Doorkeeper,
     NotesOnly,
     group,
+    identified,
     joins,
     passes,
     publish_by_hand,
@@ -274,6 +275,42 @@ def test_s1_an_old_listing_does_not_tell_who_publishes(due: World, later: timede
     assert [Action.ALIGN] == [step.action for step in outcome.steps]
 
 
+@pytest.mark.parametrize("seconds", [30, 300])
+@pytest.mark.parametrize("request_", [Request(), LEAK], ids=["due", "emergency"])
+def test_an_account_that_answers_slowly_is_rotated(due: World, seconds: int, request_: Request) -> None:
+    """A throttled service may take longer for a look than a listing stays fresh."""
+    due.given_up = {due.keys["key1"]} if request_ is LEAK else set()
+    slow: Any = Slow(due, seconds)
+    tools, noted = listings_counted(due)
+
+    outcome = asyncio.run(rotate(group(due), request_, replace(tools, providers=slow)))
+
+    assert (None, [Action.ROTATE]) == (outcome.error, [step.action for step in outcome.steps])
+    assert ["kv-a", "kv-b"] == noted
+
+
+@pytest.mark.parametrize("mode", [ProbeMode.TRY, ProbeMode.OFF])
+def test_s2_what_nobody_can_tell_is_not_told_later(world: World, mode: ProbeMode) -> None:
+    """Once the secrets agree, or the key that drifted is published, the idle key is one that was never declared."""
+    world.mode = mode
+    if mode is ProbeMode.TRY:
+        joins(world, "key2")
+    else:
+        world.given_up = {world.keys["key1"]}
+        world.keys["key1"] = world.new_key()
+    order, fleet = replace(LEAK, compromised=Role.IDLE), Fleet(world.tools())
+    listed = group(world)
+    meant = asyncio.run(fleet.identified([listed], order))
+    passes(world, Request(Trigger.OPERATOR))
+    keys = dict(world.keys)
+
+    report = asyncio.run(fleet.rotate(asyncio.run(fleet.survey()), [listed], order, meant=meant))
+
+    assert keys == world.keys
+    assert [()] == [outcome.steps for outcome in report.outcomes]
+    assert report.exit_code > 0
+
+
 def test_accounts_that_were_listed_long_ago_share_a_new_listing(due: World) -> None:
     """Each of hundreds would list all vaults for itself."""
     tools, noted = listings_counted(due)
@@ -367,8 +404,27 @@ def test_a_leaked_key_that_works_on_is_not_told_as_ended(world: World, role: Rol
     assert [] == world.violations
 
 
-ONCE_MORE = 4
+ONCE_MORE = 3
 """Which list of an emergency's pass is the one after the leaked key has ended."""
+
+
+class Slow:
+    """A service that takes its time to list keys."""
+
+    def __init__(self, world: World, seconds: int) -> None:
+        self._world, self._seconds = world, seconds
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._world.tools().providers.for_type(""), name)
+
+    async def list_keys(self, account: AccountId) -> Mapping[Slot, Sensitive]:
+        """List them, later."""
+        self._world.now += self._seconds * SECOND
+        return await self._world.tools().providers.for_type("").list_keys(account)
+
+    def for_type(self, _: str) -> "Slow":
+        """Be the only kind of service."""
+        return self
 
 
 class Flapping:

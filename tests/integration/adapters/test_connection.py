@@ -637,7 +637,7 @@ async def test_nobody_waits_for_a_connection_for_ever(monkeypatch: pytest.Monkey
 async def test_a_lease_that_ends_while_connecting_lets_nothing_leave(simulator: ControlClient) -> None:
     """S1: a way there that takes long, or a machine that was suspended on it; the connection serves the next one."""
     async with slow_proxy(0.5) as (proxy, made), connect(PUBLIC, None, SystemClock()) as connection:
-        transport = PacedTransport(connection.session, 20, HOST, connection.paces, connection.clock)
+        transport = PacedTransport(connection.session, 20, f"https://{HOST}", connection.paces, connection.clock)
         request = HttpRequest("PUT", f"https://{HOST}/secrets/some-key")
         simulator.clear_journal()
 
@@ -652,7 +652,7 @@ async def test_a_lease_that_ends_while_connecting_lets_nothing_leave(simulator: 
 async def test_a_lease_binds_its_own_request_only(simulator: ControlClient) -> None:
     """What else a pass sends, as to look at what became of a write, needs none."""
     async with connect(PUBLIC, None, SystemClock()) as connection:
-        transport = PacedTransport(connection.session, 20, HOST, connection.paces, connection.clock)
+        transport = PacedTransport(connection.session, 20, f"https://{HOST}", connection.paces, connection.clock)
         request = HttpRequest("GET", f"https://{HOST}/secrets/some-key")
         with pytest.raises(LeaseLost):
             await transport.send(request, lease=LOST)

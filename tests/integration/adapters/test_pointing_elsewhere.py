@@ -44,7 +44,7 @@ async def test_s7_a_listing_goes_on_in_its_own_vault(simulator: ControlClient) -
     """Our token would go to whoever the next page is said to be at."""
     simulator.fault(path="^/secrets$", status=200, body=json.dumps({"value": [], "nextLink": THERE}))
     async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
-        with pytest.raises(Unexpected, match=f"of {VAULT}.vault.azure.net points to another host, {OTHER}.vault"):
+        with pytest.raises(Unexpected, match=rf"of {VAULT}.vault.azure.net points to another place, .*{OTHER}.vault"):
             assert [secret async for secret in world.tools.vaults[VAULT].list()]
     assert {f"{VAULT}.vault.azure.net"} == hosts(simulator)
 

@@ -9,6 +9,7 @@ from collections import Counter
 
 import pytest
 
+from rotation.console import Voice
 from simulator.client import ControlClient
 from tests.seeing import regenerates
 from tests.surface.cli.command import Command
@@ -391,6 +392,26 @@ def test_s2_a_role_means_the_keys_that_had_it_when_it_was_declared(
     assert before[idle] != rotated[idle]
     assert f"{BATCH} ({idle} {before[idle]})" in noted
     assert "promise was broken" not in said.replace("no promise was broken", "")
+
+
+def test_s2_a_role_means_the_keys_that_had_it_before_the_question(
+    command: Command, simulator: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it stands another worker may rotate an account."""
+
+    def ask(*_: object) -> bool:
+        other = [sys.executable, "-m", "rotation", "rotate", "kv-billing/rendering-key", "--force"]
+        return subprocess.run(other, capture_output=True, check=False).returncode == 0  # noqa: S603  our own program
+
+    monkeypatch.setattr(Voice, "can_ask", lambda _: True)
+    monkeypatch.setattr(Voice, "ask", ask)
+    (published,) = {row["slot"] for row in simulator.verdict() if row["account"] == BATCH}
+    before = simulator.account(BATCH)["slots"]
+
+    ran = command("rotate", FRESH, "kv-billing/rendering-key", "--compromised", "idle", "--request-id", "leak-1")
+    after = simulator.account(BATCH)["slots"]
+
+    assert (0, before[published]["fingerprint"]) == (ran.code, after[published]["fingerprint"])
 
 
 def test_s2_without_a_look_at_an_account_nothing_is_done_for_a_role(command: Command, simulator: ControlClient) -> None:
