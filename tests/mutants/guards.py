@@ -430,7 +430,7 @@ GUARDS: tuple[Guard, ...] = (
         f"{COMMANDS}/test_rotate.py",
     ),
     Guard(
-        "an account that nobody could look at is not rotated for a role",
+        "a look that failed before a rotation is told as that",
         "rotation/fleet.py",
         "if seen.error or seen.verdict is None or",
         "if",

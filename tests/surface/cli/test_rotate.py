@@ -416,11 +416,12 @@ def test_s2_a_role_means_the_keys_that_had_it_before_the_question(
 
 def test_s2_without_a_look_at_an_account_nothing_is_done_for_a_role(command: Command, simulator: ControlClient) -> None:
     """It would be another key by the time that there is one; who asked is told to look first."""
-    first_look = simulator.fault(path=f"{BATCH}/listKeys", status=503, times=4)
+    first_look = simulator.fault(path=f"{STORAGE}/listKeys", status=503, times=4)
 
-    ran = command("rotate", "kv-billing/rendering-key", "--compromised", "idle", "--request-id", "leak-2")
+    ran = command("rotate", DUE, "--compromised", "idle", "--request-id", "leak-2")
 
     assert ran.code == 1
+    assert f"cannot list the keys of {STORAGE}: the service failed" in ran.words
     assert "look for the leaked key among those that `python -m rotation plan` tells" in ran.words
     assert (simulator.hits(first_look), regenerates(simulator)) == (4, 0)
 
