@@ -23,7 +23,7 @@ $(STAMP): requirements.txt tests/requirements.txt .ci/python
 $(EMULATOR): package.json package-lock.json
 	@if ! command -v npm >/dev/null; then \
 		echo "setup: no Node.js found; going on without Azurite, so the tests of leases on blobs, crashes and answers are skipped"; \
-	elif echo "setup: installing the storage emulator Azurite (about 15 seconds)"; \
+	elif echo "setup: installing the storage emulator Azurite (about 15 seconds)"; rm -rf node_modules; \
 		npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --update-notifier=false >/dev/null; then \
 		touch $@; \
 	else \
@@ -72,8 +72,10 @@ points:
 orders:
 	$(call ASIDE,$(ORDERS) $(LEAKS))
 
-ifneq ($(filter-out storage batch webpubsub,$(SERVICE))$(word 2,$(SERVICE)),)
+ifneq ($(origin SERVICE),undefined)
+ifneq ($(words $(SERVICE)) $(words $(filter storage batch webpubsub,$(SERVICE))),1 1)
 $(error SERVICE=$(SERVICE): it is storage, batch or webpubsub)
+endif
 endif
 
 prove-full: setup ## every crash and every answer at every request, and 60 rotations under load; SERVICE=batch for one (hours)

@@ -114,9 +114,10 @@ def unfinished(error: NotYetTrue, report: Report) -> Reply:
 
 
 def to_be_repeated(reply: Reply, request: Request) -> Reply:
-    """The same for who insists: where waiting helps, nobody else goes on with as much as was asked for."""
-    if reply.status not in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED):
+    """The same for who insists: of what failed, nobody else goes on with as much as was asked for."""
+    if reply.status < HTTPStatus.BAD_REQUEST:
         return reply
+    waiting_helps = reply.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED)
     again = f"ask again with request_id {request.id}"
     if request.compromised:
         # A role means the keys of that moment: by then another pass may have given it to a good one.
@@ -124,7 +125,8 @@ def to_be_repeated(reply: Reply, request: Request) -> Reply:
             "another pass may replace the leaked key; only while /api/status?deep=true tells its fingerprint, "
             f"{again} and the role that stands beside it"
         )
-    detail = f"{reply.document['detail']}; it is not in the queue: {again}"
+    first = "" if waiting_helps else "after putting that right, "
+    detail = f"{reply.document['detail']}; it is not in the queue: {first}{again}"
     return replace(reply, document={**reply.document, "detail": detail, "request_id": request.id})
 
 

@@ -74,6 +74,7 @@ _SCOPE = re.compile(
 )
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOBS = (*(f".blob.{cloud.storage_suffix}" for cloud in CLOUDS.values()), ".blob.storage.azure.net")
+_FIELD = re.compile(r"\w+=\S*", re.ASCII)
 _KEY = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _HERE = ("127.0.0.1", "localhost")
 _REFERENCE = "@Microsoft.KeyVault("
@@ -336,6 +337,11 @@ def _host_container(text: str) -> Container | None:
     fields = _fields(text)
     if not fields.keys() & {"accountname", "blobendpoint", "usedevelopmentstorage"}:
         raise ValueError("not a connection string of a storage account")
+    # The SDK is as strict.
+    if not all(map(_FIELD.fullmatch, text.rstrip(";").split(";"))):
+        raise ValueError("the connection string is not made of Name=value, with one semicolon in between")
+    if fields.get("usedevelopmentstorage", "true") != "true":
+        raise ValueError("the connection string has UseDevelopmentStorage, and something else than true for it")
     if not fields.keys() & {"accountkey", "sharedaccesssignature", "usedevelopmentstorage"}:
         raise ValueError("the connection string has neither AccountKey nor SharedAccessSignature")
     if not _KEY.fullmatch(fields.get("accountkey", "")):

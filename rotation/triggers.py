@@ -226,7 +226,9 @@ class Triggers:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         try:
             reply = await self._carried_out_or_queued(order, request, asked)
-        except Transient as error:
+        except (BadInput, NotFound):
+            raise
+        except RotationError as error:
             telemetry.failed("rotate_now", error)
             reply = replies.problem(error)
         return replies.to_be_repeated(reply, request) if request.insists else reply

@@ -261,6 +261,8 @@ def _told(step: Step, later: Sequence[Step]) -> str:
             f"fingerprint {step.fingerprint}",
             fate if step.secrets else _unpublished(step),
         ]
+        if step.replaced and step.reason is Reason.COMPROMISED:
+            parts.append(f"the idle key {step.replaced} has stopped working")
     elif step.action is Action.RETIRE:
         parts = [f"the previous key {step.replaced} has stopped working"]
     else:

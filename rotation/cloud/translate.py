@@ -128,6 +128,8 @@ def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
             found = Unavailable, "the proxy does not let us through; check HTTPS_PROXY and NO_PROXY"
         case TimeoutError():
             found = Unavailable, "it timed out; check the network, and HTTPS_PROXY if a proxy is needed"
+        case aiohttp.ClientConnectorError(host="127.0.0.1" | "localhost", os_error=ConnectionRefusedError()):
+            found = Unavailable, "nothing listens there on this machine; start it, as the storage emulator"
         case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
             found = Unavailable, "the connection was refused; check HTTPS_PROXY if a proxy is needed"
         case _:

@@ -30,6 +30,7 @@ from tests.functions.ncrontab import Schedule
 
 ROOT = Path(__file__).parents[2]
 PORT = 7071
+INTERRUPTED = 130
 LOOK_SECONDS = 1.0
 """How often an empty queue is looked at."""
 WEBHOOK = "/runtime/webhooks/EventGrid"
@@ -144,6 +145,7 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
             running.append(tasks.create_task(host.keep_firing(timer.name, Schedule.parse(schedule))))
         _explain(port, azure)
         await stop.wait()
+        print("serve: waiting for what is under way", flush=True)  # noqa: T201  for a person
         for task in running:
             task.cancel()
         await runner.cleanup()
@@ -224,6 +226,8 @@ def main() -> None:
             if isinstance(why, OSError) and why.errno == errno.EADDRINUSE:
                 sys.exit(f"serve: port {port} is taken; give another one, as in `make serve PORT={port + 1}`")
             sys.exit(f"serve: {why}")
+        except* KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

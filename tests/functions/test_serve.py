@@ -99,6 +99,7 @@ def serving(**settings: str) -> Iterator[Served]:
             os.killpg(process.pid, signal.SIGINT)
             said = process.stdout.read()
     assert 0 == process.returncode, said
+    assert "serve: waiting for what is under way" in said
     assert "Traceback" not in said, said
 
 

@@ -320,6 +320,26 @@ async def test_who_insists_is_told_how_to_ask_again(
     assert [] == ordered.messages
 
 
+@pytest.mark.parametrize(
+    ("body", "regenerated"), [({"compromised": "both", "grace": "PT0S"}, {1}), ({"force": True}, {0, 1})]
+)
+async def test_who_insists_is_told_how_to_ask_again_after_a_mend(
+    app: App, simulator: ControlClient, body: dict[str, object], regenerated: set[int]
+) -> None:
+    """A key has been made by then, and the same request does not make another one."""
+    denied = simulator.fault(host="kv-one", method="PUT", status=403)
+    ordered = await app.ordered("rotate_now", ONE, body)
+    problem = ordered.answered().json()
+    simulator.lift(denied)
+
+    assert (502, "forbidden") == (ordered.answered().status, problem["code"])
+    assert "; it is not in the queue: after putting that right, " in problem["detail"]
+    again = await app.post("rotate_now", ONE, {**body, "request_id": problem["request_id"]})
+    assert 200 == again.status
+    assert regenerated == {told["regenerated"] for told in simulator.account("stone")["slots"].values()}
+    assert all(row["opens"] for row in simulator.verdict())
+
+
 async def test_what_is_due_need_not_be_asked_for_again(app: App, simulator: ControlClient) -> None:
     """The next sweep goes on with it by itself."""
     simulator.fault(path="listKeys", status=429, retry_after=60)

@@ -90,4 +90,7 @@ def breach(guard: Guard, root: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("word", nargs="?", default="", help="break only the guards that have it in their names")
-    sys.exit(main(parser.parse_args().word))
+    try:
+        sys.exit(main(parser.parse_args().word))
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the guards that were not told have not been tried")

@@ -21,7 +21,7 @@ def test_weather_in_which_no_key_was_rotated_proves_nothing() -> None:
     assert (1, "too short: no key was rotated") == (ran.returncode, ran.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("service", ["bacth", "storage batch"])
+@pytest.mark.parametrize("service", ["bacth", "storage batch", "storage storage", "storage bacth", ""])
 def test_the_full_proof_of_a_service_that_there_is_not_is_refused(service: str) -> None:
     """It would run hardly anything, and pass."""
     command = ["make", "--dry-run", "prove-full", f"SERVICE={service}"]  # found on the path, as by people

@@ -167,6 +167,18 @@ def test_who_repeats_an_emergency_compares_fingerprints_first(error: Transient, 
     assert ("only while /api/status?deep=true tells its fingerprint" in detail) is (request_ is LEAK)
 
 
+def test_what_needs_a_person_first_is_to_be_asked_for_again_then() -> None:
+    """The key may be made already, and the request must not make another one."""
+    failed = Report((Outcome("account", (REF,), error=Forbidden("no right to write")),))
+    reply = replies.to_be_repeated(replies.reported(failed, REF), Request(id="incident-7", force=True))
+
+    assert (502, "incident-7") == (reply.status, reply.document["request_id"])
+    assert (
+        "no right to write; it is not in the queue: after putting that right, ask again with request_id incident-7"
+        == reply.document["detail"]
+    )
+
+
 def test_who_declared_a_key_that_nobody_has_is_told_where_to_look() -> None:
     """The queue finds nothing to end, and a role that is said again would mean another key."""
     reply = replies.queued(replies.accepted({}, REF), replace(LEAK, suspects=()), "message")

@@ -260,6 +260,22 @@ def test_what_no_client_could_use_is_refused() -> None:
     assert "s3cret" not in named + signed + mangled
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AccountName=stone;AccountKey=czNjcmV0;;bogus",
+        "AccountName=stone;;AccountKey=czNjcmV0",
+        "AccountName=stone; AccountKey=czNjcmV0",
+        "UseDevelopmentStorage=True",
+    ],
+)
+def test_a_garbled_connection_string_is_told_by_its_setting(text: str) -> None:
+    """The SDK would complain in the middle of a pass and not say whose it is, or come without the key."""
+    (complaint,) = complaints(AzureWebJobsStorage=text)
+    assert complaint.startswith("AzureWebJobsStorage: the connection string ")
+    assert "czNjcmV0" not in complaint
+
+
 CONNECTION = "DefaultEndpointsProtocol=https;AccountName=StApp;AccountKey=bm90IGEga2V5;EndpointSuffix=core.windows.net"
 
 

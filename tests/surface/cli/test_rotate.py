@@ -160,6 +160,17 @@ def test_without_a_grace_the_leaked_key_stops_at_once(command: Command, simulato
     assert all(v["opens"] for v in simulator.verdict())
 
 
+def test_of_two_leaked_keys_both_are_told_to_have_ended(command: Command, simulator: ControlClient) -> None:
+    """Each by its fingerprint, in the row of the change that ended it."""
+    slots = simulator.account(PUBSUB)["slots"].values()
+    before = {told["fingerprint"] for told in slots}
+    ran = command("rotate", FRESH, "--compromised", "both", "--grace", "PT0S")
+
+    (idle,) = re.findall(r"the idle key (\S+) has stopped working", ran.words)
+    (active,) = re.findall(r"the previous key (\S+) has stopped working", ran.words)
+    assert before == {idle, active}
+
+
 def test_a_rotation_that_ends_the_old_key_too_says_of_promises_only_what_became_of_them(command: Command) -> None:
     """The row of the rotation is silent, as the one of the retirement tells of the overlap that was cut short."""
     ran = command("rotate", FRESH, "--compromised", "active", "--grace", "PT0S")
