@@ -143,6 +143,10 @@ class _Clock:
         await asyncio.sleep(seconds)
 
 
+class EndedBeforeError(AssertionError):
+    """A pass was to die at a request that it never came to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """An event loop that runs only when told to, with sockets and tokens."""
@@ -172,7 +176,7 @@ class Machine:
         return self.run(self._rotate(visit), hasty=True)
 
     def die(self, visit: Visit, simulator: ControlClient, *stalls: str) -> asyncio.Task[Report]:
-        """Begin a pass, and stop the machine as soon as every one of the stalls has struck."""
+        """Begin a pass, and stop the machine as soon as every one of the stalls has struck; raises EndedBeforeError."""
         self.loop.expect(_none)
 
         def struck() -> bool:
@@ -182,7 +186,9 @@ class Machine:
             doomed = asyncio.create_task(self._rotate(visit))
             watch = asyncio.create_task(asyncio.to_thread(struck))
             await asyncio.wait({doomed, watch}, return_when=asyncio.FIRST_COMPLETED)
-            assert not doomed.done(), "the pass did not come to the request at which it was to die"
+            if doomed.done():
+                await asyncio.wait([watch])
+                raise EndedBeforeError("the pass did not come to the request at which it was to die")
             return doomed
 
         return self.run(live(), hasty=True)

@@ -16,6 +16,7 @@ from tests.proof.deaths import (
     at_each_request,
     dies,
 )
+from tests.proof.machine import EndedBeforeError
 from tests.proof.stories import ALONE, MINUTE, MIXED, STORIES, sweep
 from tests.proof.trial import Sent, Stage
 
@@ -99,7 +100,12 @@ def test_a_pass_that_dies_anywhere_is_finished_by_the_next(
         end, visits = tried.uninterrupted()
         for visit, sent in enumerate(visits):
             for death in _deaths(sent, full=full, leases=tried.story.first):
-                dies(tried, visit, [(death, doomed)], end)
+                try:
+                    dies(tried, visit, [(death, doomed)], end)
+                except EndedBeforeError:
+                    # Of what it reads at the same time the first answer that a secret is gone ends the pass.
+                    assert tried.story.visits[visit].missing
+                    continue
                 points += 1
 
     tally["crash points"] += points
