@@ -72,7 +72,7 @@ points:
 orders:
 	$(call ASIDE,$(ORDERS) $(LEAKS))
 
-ifneq ($(origin SERVICE),undefined)
+ifneq ($(and $(filter prove-full,$(MAKECMDGOALS)),$(filter-out undefined,$(origin SERVICE))),)
 ifneq ($(words $(SERVICE)) $(words $(filter storage batch webpubsub,$(SERVICE))),1 1)
 $(error SERVICE=$(SERVICE): it is storage, batch or webpubsub)
 endif

@@ -249,6 +249,9 @@ def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = 
     try:
         ready()
         answer = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+        if answer == INTERRUPTED:
+            # Typer answers for itself while it reads the arguments.
+            answer = _interrupted(Ledger())
     except TyperException as wrong:
         # Typer passes on how its parser of enums begins, and quotes whatever was typed.
         complaint = without_secret_words(wrong.format_message().replace("Value error, ", ""))
@@ -330,6 +333,7 @@ def _left_by(ledger: Ledger) -> str:
         )
         if compromised:
             again += look_first
+        again += "; the keys that it was to end may have ended already, also one that is promised for longer"
     told = [f"{len(ledger.outcomes) - failed} done"]
     if failed:
         told.append(f"{failed} failed")

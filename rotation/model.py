@@ -87,7 +87,8 @@ class AccountId:
         ):
             raise ValueError(
                 "not the resource id of an account; it looks like "
-                "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>"
+                "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>, "
+                "and the name has letters, digits and hyphens"
             )
         return cls(match["subscription"], match["group"], match["type"], match["name"], text.lower())
 
@@ -109,7 +110,9 @@ class SecretRef:
     def parse(cls, text: str) -> Self:
         """Read `VAULT/SECRET`, in lower case, since Key Vault does not distinguish case; else a ValueError."""
         if not re.fullmatch(r"[a-z][a-z0-9-]{1,22}[a-z0-9]/[a-z0-9-]{1,127}", text, re.IGNORECASE | re.ASCII):
-            raise ValueError(f"{quoted(text)} is not VAULT/SECRET, for example kv-orders/storage-key")
+            raise ValueError(
+                f"{quoted(text)} is not VAULT/SECRET of letters, digits and hyphens, for example kv-orders/storage-key"
+            )
         vault, name = text.lower().split("/")
         return cls(vault, name)
 

@@ -140,7 +140,8 @@ class Settings:
             leases=next(filter(None, containers), None),
             own_storage=_own_storage(environment),
         )
-        if environment.get("ROTATION_GRACE") and settings.grace > settings.limits.overlap:
+        readable = not any(c.startswith(("ROTATION_GRACE:", "ROTATION_OVERLAP:")) for c in read.complaints)
+        if readable and environment.get("ROTATION_GRACE") and settings.grace > settings.limits.overlap:
             read.complaints.append(f"ROTATION_GRACE: it is {settings._beyond_overlap(settings.grace)}; shorten it")
         if read.complaints:
             raise BadSettings("\n".join(read.complaints))
@@ -367,12 +368,31 @@ def _url(text: str) -> SplitResult:
 
 
 def _own_storage(environment: Mapping[str, str]) -> frozenset[str]:
-    """The accounts behind the connection strings of the host; a shared access signature dies with its key too."""
+    """The accounts behind the connection strings of the host, and that of leases that are opened by a signature.
+
+    A shared access signature dies with its key, unless it is that of a user (skoid).
+    """
+    leases = environment.get("ROTATION_LEASES", "")
+    query = parse_qs(leases.partition("?")[2])
+    signed = [leases] if "sig" in query and "skoid" not in query else []
     return frozenset(
-        fields.get("accountname", "").lower() or (urlsplit(fields.get("blobendpoint", "")).hostname or "").split(".")[0]
-        for fields in (_fields(environment.get(name, "")) for name in OWN_CONNECTIONS)
-        if fields.keys() & {"accountkey", "sharedaccesssignature"}
+        (
+            *(_account_at(url) for url in signed),
+            *(
+                fields.get("accountname", "").lower() or _account_at(fields.get("blobendpoint", ""))
+                for fields in (_fields(environment.get(name, "")) for name in OWN_CONNECTIONS)
+                if fields.keys() & {"accountkey", "sharedaccesssignature"}
+            ),
+        )
     )
+
+
+def _account_at(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").partition(".")[0]
+    except ValueError:
+        # Whoever reads the variable complains of it.
+        return ""
 
 
 def _fields(connection_string: str) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 
 from rotation.cloud.connection import Connection
 from rotation.cloud.translate import inner_code, translated
-from rotation.errors import Busy, Forbidden, LeaseLost, Unexpected
+from rotation.errors import BadSettings, Busy, Forbidden, LeaseLost, Unexpected
 from rotation.model import AccountId
 from rotation.ports import Clock
 from rotation.settings import Container
@@ -89,7 +89,10 @@ class BlobLeases:
 
         address, options = self._container.address.reveal(), self._connection.blob_options() | _RETRIES
         if self._container.name is not None:
-            return ContainerClient.from_connection_string(address, self._container.name, **options)
+            try:
+                return ContainerClient.from_connection_string(address, self._container.name, **options)
+            except ValueError:
+                raise BadSettings(f"{self._container.setting}: the SDK can make nothing of this string") from None
         # A URL with a query carries its own signature.
         credential: Any = None if "?" in address else self._connection.credential
         return ContainerClient.from_container_url(address, credential, **options)

@@ -117,14 +117,19 @@ def _obstruction(cause: BaseException) -> tuple[type[RotationError], str]:
     found: tuple[type[RotationError], str]
     match cause:
         case aiohttp.ClientConnectorCertificateError():
-            found = Untrusted, "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that has its issuer"
+            found = (
+                Untrusted,
+                "its certificate is not trusted; let SSL_CERT_FILE name a CA bundle that is there and has its issuer",
+            )
         case aiohttp.ClientConnectorDNSError() if cause.os_error.errno == socket.EAI_AGAIN:
             found = Unavailable, "its host name could not be looked up; check the network's name server"
         case aiohttp.ClientConnectorDNSError():
             found = NotFound, "its host name is unknown; check the name, and the private DNS zone if it has one"
         case aiohttp.InvalidURL():
             found = Unexpected, "its address, or that in HTTPS_PROXY, is none; correct it"
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case aiohttp.ClientProxyConnectionError():
+            found = Unavailable, "the proxy cannot be reached; check HTTPS_PROXY and NO_PROXY"
+        case aiohttp.ClientHttpProxyError():
             found = Unavailable, "the proxy does not let us through; check HTTPS_PROXY and NO_PROXY"
         case TimeoutError():
             found = Unavailable, "it timed out; check the network, and HTTPS_PROXY if a proxy is needed"

@@ -140,9 +140,10 @@ async def serve(storage: str, azure: ControlClient, port: int) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         running = [tasks.create_task(_listen(Listener(app, work, Rules.of(ROOT))))]
-        for timer in host.triggered_by("timerTrigger"):
-            schedule = os.environ[timer.trigger["schedule"].strip("%")]
-            running.append(tasks.create_task(host.keep_firing(timer.name, Schedule.parse(schedule))))
+        running += [
+            tasks.create_task(host.keep_firing(timer.name, _schedule(timer)))
+            for timer in host.triggered_by("timerTrigger")
+        ]
         _explain(port, azure)
         await stop.wait()
         print("serve: waiting for what is under way", flush=True)  # noqa: T201  for a person
@@ -167,6 +168,14 @@ async def _listen(listener: Listener) -> None:
             if attempt.given_up:
                 logger.error("given up after %s attempts: %s", attempt.count, attempt.text)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _schedule(timer: Function) -> Schedule:
+    name = timer.trigger["schedule"].strip("%")
+    try:
+        return Schedule.parse(os.environ[name])
+    except ValueError as wrong:
+        raise ValueError(f"{name}: {wrong}") from wrong
 
 
 def _explain(port: int, azure: ControlClient) -> None:

@@ -330,9 +330,38 @@ def test_the_accounts_that_the_app_itself_opens_are_known(name: str) -> None:
     ).own_storage
 
 
-def test_an_app_that_signs_in_owns_no_key() -> None:
-    """With an identity nothing of the app depends on a key."""
-    assert frozenset() == read(AzureWebJobsStorage__accountName="stapp").own_storage
+LEASES = "https://StApp.blob.core.windows.net/leases"
+
+
+def test_leases_that_a_key_has_signed_for_are_in_storage_of_our_own() -> None:
+    """The signature dies with that key, and nothing could be rotated any more."""
+    assert {"stapp"} == read(ROTATION_LEASES=f"{LEASES}?sv=1&sig=x").own_storage
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AzureWebJobsStorage__accountName": "stapp"},
+        {"ROTATION_LEASES": LEASES},
+        {"ROTATION_LEASES": f"{LEASES}?skoid=00000000-0000-0000-0000-000000000000&sig=x"},
+    ],
+)
+def test_an_app_that_signs_in_owns_no_key(environment: dict[str, str]) -> None:
+    """With an identity nothing of the app depends on a key, not even the signature that a user has made."""
+    assert frozenset() == read(**environment).own_storage
+
+
+def test_a_connection_of_the_host_that_is_none_is_left_to_it() -> None:
+    """It is not we who open it."""
+    garbled = "BlobEndpoint=https://[stapp;SharedAccessSignature=sv=1"
+    assert {""} == read(WEBSITE_CONTENTAZUREFILECONNECTIONSTRING=garbled).own_storage
+
+
+@pytest.mark.parametrize("overlap", ["2", "P2D"])
+def test_a_grace_is_compared_with_an_overlap_that_can_be_read(overlap: str) -> None:
+    """The example in its place is not what somebody has set."""
+    told = complaints(ROTATION_OVERLAP=overlap, ROTATION_GRACE="P5D")
+    assert [("ROTATION_OVERLAP" if overlap == "2" else "ROTATION_GRACE")] == [each.partition(":")[0] for each in told]
 
 
 PASTED_INTO = [setting.name for setting in SETTINGS if setting.name.isupper() and setting.name != "ROTATION_LEASES"]

@@ -71,7 +71,8 @@ def test_the_state_stands_in_one_tag() -> None:
 
 UNKNOWN_ACCOUNT = (
     "not the resource id of an account; it looks like "
-    "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>"
+    "/subscriptions/<id>/resourceGroups/<group>/providers/<namespace>/<type>/<name>, "
+    "and the name has letters, digits and hyphens"
 )
 NO_SLOT = "it is not the name of a slot, such as key1 or Primary"
 NO_DAYS = "it must be a number of days from 1 to 3650"

@@ -409,6 +409,29 @@ def test_who_is_told_to_end_answers_as_after_ctrl_c(simulator: ControlClient, ig
     assert (process.returncode, document["error"]["code"]) == (130, "interrupted")
     assert [name.rpartition("/")[2] for name in document["unfinished"]] == [PUBSUB]
     assert f"--request-id {document['request_id']}" in document["error"]["message"]
+    assert "the keys that it was to end may have ended already" in document["error"]["message"]
+
+
+def test_an_interrupt_while_arguments_are_read_is_a_document_too() -> None:
+    """Typer would answer for itself then, with an exit code and no word."""
+    script = f"""
+import os, runpy, signal, sys
+
+def press(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "parse_args":
+        sys.setprofile(None)
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.setprofile(press)
+sys.argv = ["rotation", "rotate", {FRESH!r}, "--force", "--json"]
+runpy.run_module("rotation", run_name="__main__", alter_sys=True)
+"""
+    ended = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+    assert (130, "") == (ended.returncode, ended.stderr.partition("error: ")[0])
+    assert "nothing was begun: repeat the command" in json.loads(ended.stdout)["error"]["message"]
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
