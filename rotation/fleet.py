@@ -11,7 +11,7 @@ from typing import Self
 
 from rotation import policy, tags
 from rotation.concurrency import all_tried
-from rotation.errors import NotFound, NotYetTrue, RotationError, SecretDeleted
+from rotation.errors import ChangedMeanwhile, NotFound, NotYetTrue, RotationError, SecretDeleted
 from rotation.listings import Listings
 from rotation.model import AccountId, Action, Group, Reason, Request, Secret, SecretRef, Verdict
 from rotation.observe import glance
@@ -147,8 +147,7 @@ class Fleet:
         survey = await self.surveyed_since(since)
         if survey.problems:
             raise max(survey.problems.values(), key=lambda problem: problem.exit_code) from None
-        nobody = Group(account, (), self._tools.clock.now())
-        return next((group for group in survey.groups if group.account == account), nobody)
+        return next((group for group in survey.groups if group.account == account), Group(account, (), since))
 
     async def audit(self) -> Found:
         """List every allowed vault once and keep all accounts."""
@@ -183,7 +182,7 @@ class Fleet:
         async def one(group: Group) -> Meant:
             async with places:
                 meant, seen = await identified(group, request, self._tools)
-            if seen.error or seen.verdict is None or seen.verdict.reason is Reason.ALREADY_DONE:
+            if seen.error or seen.verdict is None:
                 return seen
             if meant.suspects is not None:
                 return meant
@@ -191,7 +190,8 @@ class Fleet:
                 return seen
             # Told later, the role may be that of a key which nobody has declared.
             because = f"which key is compromised cannot be told yet: {seen.verdict.because}"
-            return replace(seen, error=NotYetTrue(f"{group.account.name}: {because}"))
+            repair = "the next audit does that, and `python -m rotation audit --repair` now"
+            return replace(seen, error=NotYetTrue(f"{group.account.name}: {because}; {repair}"))
 
         return dict(zip((g.account for g in groups), await all_tried(*map(one, groups)), strict=True))
 
@@ -212,7 +212,7 @@ class Fleet:
         """
 
         async def one(group: Group) -> Outcome:
-            asked = meant.get(group.account, request)
+            asked = meant.get(group.account, _unmeant(group, request)) if meant else request
             if isinstance(asked, Outcome):
                 return asked
             return await rotate(group, asked, self._tools, self.members, unseen=survey.unseen, only=only)
@@ -285,6 +285,15 @@ class Fleet:
 
         outcomes = await all_tried(*(one(group) for group in groups))
         return Report(tuple(outcomes), survey.problems)
+
+
+def _unmeant(group: Group, request: Request) -> Outcome:
+    """The outcome of an account that came to its secrets after the keys of another one were declared compromised."""
+    error = ChangedMeanwhile(f"{group.account.name}: its secrets named another account a moment ago")
+    refs = tuple(secret.ref for secret in group.secrets)
+    return Outcome(
+        str(group.account), refs, error=error, request_id=request.id, trigger=request.trigger, insisted=request.insists
+    )
 
 
 def _stray(secret: Secret, error: tags.TagError) -> Outcome:

@@ -64,11 +64,17 @@ def with_suspects(facts: Facts) -> Request:
     behind = any(p.holds is None and p.accepted is not False for p in facts.publications)
     if facts.obstacles or behind or _neither_is_idle(facts):
         return request
-    suspects = tuple(
-        Suspect(slot, facts.keys[slot], role is Role.ACTIVE)
-        for slot, role in _roles(facts).items()
-        if request.compromised in (role, Role.BOTH)
-    )
+    if _noted(facts):
+        # Said again it means what was noted, and not the good key that has the role by now.
+        states = [p.terms.state for p in facts.publications if p.terms.state.id == request.mark]
+        leaked = {state.retire_key for state in states if state.retire_at is not None}
+        suspects = tuple(Suspect(slot, key, published=True) for slot, key in facts.keys.items() if key in leaked)
+    else:
+        suspects = tuple(
+            Suspect(slot, facts.keys[slot], role is Role.ACTIVE)
+            for slot, role in _roles(facts).items()
+            if request.compromised in (role, Role.BOTH)
+        )
     return replace(request, suspects=suspects, as_of=max(p.secret.created for p in facts.publications))
 
 
@@ -554,9 +560,12 @@ def _neither_is_idle(facts: Facts) -> bool:
 
 
 def _noted(facts: Facts) -> bool:
-    """Whether this very request has left its mark, and not only that of a key that waits to be published."""
-    mark = facts.request.mark
-    done = [p.terms.state for p in facts.publications if p.terms.state.staged_slot in (None, p.holds)]
+    """Whether this very request has left its mark, and not only that of a key that waits to be published.
+
+    With a value that somebody else has put there the mark may not stay.
+    """
+    mark, untouched = facts.request.mark, [p for p in facts.publications if p.holds == p.terms.active]
+    done = [p.terms.state for p in untouched if p.terms.state.staged_slot in (None, p.holds)]
     return mark is not None and any(state.id == mark for state in done)
 
 

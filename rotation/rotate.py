@@ -27,7 +27,10 @@ CHANGES = frozenset(Action) - RESTING
 REPAIRS = CHANGES - policy.REGENERATING
 """What mends a disagreement between vaults and an account without regenerating a key."""
 MAX_STEPS = 8
-"""A pass takes at most five steps (retag, align, rotate, align, retire); more means that somebody undoes them."""
+"""A pass takes at most five steps (retag, align, rotate, align, retire) and lists anew for the two that regenerate.
+
+More means that somebody undoes them.
+"""
 
 Members = Callable[[AccountId, datetime], Awaitable[Group]]
 """Who publishes an account, by a listing begun since then; raises a RotationError where a vault cannot be listed."""
@@ -154,13 +157,18 @@ class _Pass:
         self._insist_on_end()
 
     async def _come_to_rest(self, observer: Observer, lease: Lease, members: Members) -> None:
+        listed_anew = False
         for _ in range(MAX_STEPS):
             seen, verdict = await self._look(observer)
             if verdict.action not in self._only:
                 self._tell_end(verdict)
                 return
-            if verdict.action in policy.REGENERATING and await self._has_grown(seen, observer, members):
+            ends_a_key = verdict.action in policy.REGENERATING
+            if ends_a_key and not listed_anew and await self._lists_anew(seen, observer, members):
+                # What was written while the vaults were listed only another look shows.
+                listed_anew = True
                 continue
+            listed_anew = False
             hands = Hands(seen, observer.provider, self._tools, lease)
             self._acted = True
             try:
@@ -190,8 +198,8 @@ class _Pass:
         if due and verdict is not None and verdict.reason is Reason.KEYS_BEHIND:
             raise NotYetTrue(f"{self._group.account.name}: {verdict.because}; the leaked key works until then")
 
-    async def _has_grown(self, seen: Observation, observer: Observer, members: Members) -> bool:
-        """Whether somebody has joined the account, by a new listing where ours may not tell.
+    async def _lists_anew(self, seen: Observation, observer: Observer, members: Members) -> bool:
+        """List the vaults anew where our listing may not tell who has joined the account; whether that was so.
 
         Who has joined since may publish the slot that is idle now, and is not known to this pass. With us nobody joins
         under our lease, and who joins while nothing else is written publishes what the others do; who joins by tags of
@@ -212,7 +220,7 @@ class _Pass:
         secrets = known | {secret.ref: secret for secret in found.secrets}
         self._group = replace(found, secrets=tuple(secrets[ref] for ref in sorted(secrets)))
         observer.regroup(self._group)
-        return secrets.keys() > known.keys()
+        return True
 
     def _is_changed(self, seen: Observation) -> bool:
         """Whether a secret is another one than the listing shows."""

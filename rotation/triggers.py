@@ -122,13 +122,14 @@ class Triggers:
                 telemetry.ignored("rotate_account", str(error), request_id=work.request.id)
                 return
             telemetry.failed("rotate_account", error, request_id=work.request.id, delivery=delivery)
-            if isinstance(error, Transient):
+            if isinstance(error, Transient) and not _is_left_to_the_next_sweep(error, work.request, delivery or 1):
                 # What caused it may quote what Azure said, and is not for the host's log.
                 raise error from None
         except Exception as defect:  # noqa: BLE001  its text may hold anything, a key included
             telemetry.failed("rotate_account", _unforeseen(defect), request_id=work.request.id, delivery=delivery)
         else:
-            if failure := _worth_another_delivery(outcome, delivery or 1):
+            failure = _worth_another_delivery(outcome)
+            if failure and not _is_left_to_the_next_sweep(failure, work.request, delivery or 1):
                 raise failure from None
 
     async def rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
@@ -213,6 +214,8 @@ class Triggers:
     async def _rotate_now(self, route: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Reply:
         order = orders.read_order(route.get("vault", ""), route.get("secret", ""), query, body)
         settings, asked = self._settings(), self._clock.now()
+        # Not by the clock on the wall, which may be set back.
+        until = asyncio.get_running_loop().time() + self._patience
         if order.ref.vault not in settings.vaults:
             raise _not_allowed(order.ref.vault)
         request = Request(
@@ -225,7 +228,7 @@ class Triggers:
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         try:
-            reply = await self._carried_out_or_queued(order, request, asked)
+            reply = await self._carried_out_or_queued(order, request, asked, until)
         except (BadInput, NotFound):
             raise
         except RotationError as error:
@@ -233,13 +236,13 @@ class Triggers:
             reply = replies.problem(error)
         return replies.to_be_repeated(reply, request) if request.insists else reply
 
-    async def _carried_out_or_queued(self, order: Order, request: Request, asked: datetime) -> Reply:
+    async def _carried_out_or_queued(self, order: Order, request: Request, asked: datetime, until: float) -> Reply:
         meant: Mapping[AccountId, Meant] = {}
         if request.compromised:
             meant = await self._in_time(self._identified(order.ref, request, asked))
         account = next(iter(meant), None)
         request = next((each for each in meant.values() if isinstance(each, Request)), request)
-        report = await self._while_waited_for(self._rotate(order, request, asked, meant), asked)
+        report = await self._while_waited_for(self._rotate(order, request, asked, meant), until)
         if request.compromised and request.suspects is None:
             # Which key is meant was not known when it was asked for, and later the same words may mean another one.
             return self._not_queued(report, order.ref)
@@ -264,8 +267,8 @@ class Triggers:
         error = report.outcomes[0].error
         return replies.unfinished(error, report) if isinstance(error, NotYetTrue) else replies.reported(report, ref)
 
-    async def _while_waited_for(self, rotating: Coroutine[None, None, Report], asked: datetime) -> Report | None:
-        """The report, or nothing when that takes too long since it was asked, while the pass goes on.
+    async def _while_waited_for(self, rotating: Coroutine[None, None, Report], until: float) -> Report | None:
+        """The report, or nothing when that takes too long by the loop's time, while the pass goes on.
 
         It is not cancelled: a pass that is stopped between two writes would leave more to the next one.
         """
@@ -273,7 +276,7 @@ class Triggers:
         self._going_on.add(task)
         task.add_done_callback(self._going_on.discard)
         try:
-            await asyncio.wait([task], timeout=self._patience - (self._clock.now() - asked).total_seconds())
+            await asyncio.wait([task], timeout=until - asyncio.get_running_loop().time())
         finally:
             if not task.done():
                 task.add_done_callback(_end_of_waiting)
@@ -429,11 +432,17 @@ def _several(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _worth_another_delivery(outcome: Outcome, delivery: int) -> Transient | None:
+def _is_left_to_the_next_sweep(failure: Transient, request: Request, delivery: int) -> bool:
+    """Whether the poison queue would only wake somebody.
+
+    Another pass does what is due, the next sweep publishes the key, or it asks anew for the secrets that are left.
+    """
+    passing = isinstance(failure, (Busy, Staged, ChangedMeanwhile))
+    return passing and not request.insists and delivery >= DELIVERIES
+
+
+def _worth_another_delivery(outcome: Outcome) -> Transient | None:
     """Why the queue is to bring the message again: waiting helps, and the next sweep would not ask for as much."""
-    if isinstance(outcome.error, (Busy, Staged)) and not outcome.insisted and delivery >= DELIVERIES:
-        # Another pass does what is due, or the next sweep publishes the key; the poison queue would only wake somebody.
-        return None
     if isinstance(outcome.error, Transient):
         return outcome.error
     if outcome.error is None and outcome.verdict and outcome.insisted and outcome.exit_code == Transient.exit_code:

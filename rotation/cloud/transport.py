@@ -16,6 +16,7 @@ from rotation.cloud.pace import LONGEST_PAUSE, Paces
 from rotation.cloud.translate import seconds_to_wait
 from rotation.errors import Unexpected
 from rotation.ports import Clock, Lease
+from rotation.quoting import without_keys
 
 _CONNECT_SECONDS = 5
 _REPETITIONS = 3
@@ -79,17 +80,15 @@ class PacedTransport(Transport):
         self, session: aiohttp.ClientSession, read_seconds: float, home: str, paces: Paces, clock: Clock
     ) -> None:
         super().__init__(session, read_seconds)
-        self._home = _origin(home)
+        self._home = home
         self._paces = paces
         self._clock = clock
 
     async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
         """Send a request and return the answer; raises LeaseLost, Unsent or Unexpected where it is not sent."""
-        if (place := _origin(request.url)) != self._home:
-            raise Unexpected(
-                f"an answer of {self._home[1]} points to another place, {ascii(place)[:_LONGEST_PLACE]}, "
-                "to which nothing is sent"
-            )
+        if (place := _origin(request.url)) != _origin(self._home):
+            quoted = without_keys(ascii(place or "what is no address"), "…")[:_LONGEST_PLACE]
+            raise Unexpected(f"an answer of {self._home} points elsewhere, to {quoted}; nothing is sent there")
         pace = self._paces.of(request.method, request.url, self._clock)
         repetitions = _REPETITIONS if lease is None else 0
         while True:
@@ -116,10 +115,13 @@ def _leaving_with(lease: Lease | None) -> Iterator[None]:
         _leaving.reset(before)
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    """Scheme, host and port; None for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 @lru_cache(1024)

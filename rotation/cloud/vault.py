@@ -47,9 +47,11 @@ class KeyVault:
     async def list(self) -> AsyncIterator[Secret]:
         """Every secret of the vault, without versions and values."""
         with translated(f"list the secrets of {self.name}"):
-            pages = self._client.list_properties_of_secrets(max_page_size=_PAGE, raw_response_hook=_is_a_page)
-            async for properties in pages:
-                yield self._secret(properties)
+            listed = self._client.list_properties_of_secrets(max_page_size=_PAGE, raw_response_hook=_Pages().check)
+            # From one secret to the next the SDK calls itself for each page in between that has none.
+            async for page in listed.by_page():
+                async for properties in page:
+                    yield self._secret(properties)
 
     async def read(self, name: str) -> Secret:
         """The current version with its value; raises SecretDisabled, SecretDeleted or NotFound."""
@@ -170,16 +172,27 @@ class KeyVault:
         )
 
 
-def _is_a_page(response: PipelineResponse[Any, Any]) -> None:
-    """Raise ValueError for a good answer without a list: the SDK would take it for an empty one.
+class _Pages:
+    """Looks at the pages of one listing."""
 
-    Secrets that nobody sees are not given the next key, and lose the one that they have.
-    """
-    if response.http_response.status_code != HTTPStatus.OK:
-        return
-    told = response.http_response.json()
-    if not isinstance(told, dict) or not isinstance(told.get("value"), list):
-        raise ValueError("no list of secrets")  # noqa: TRY004  like all others about an answer
+    def __init__(self) -> None:
+        self._links: set[object] = set()
+
+    def check(self, response: PipelineResponse[Any, Any]) -> None:
+        """Raise ValueError for a good answer without a list, and for one that leads back to a page before.
+
+        The SDK would take the first for an empty one: secrets that nobody sees are not given the next key, and lose
+        the one that they have. Along the second it would go for ever.
+        """
+        if response.http_response.status_code != HTTPStatus.OK:
+            return
+        told = response.http_response.json()
+        if not isinstance(told, dict) or not isinstance(told.get("value"), list):
+            raise ValueError("no list of secrets")  # noqa: TRY004  like all others about an answer
+        link = told.get("nextLink")
+        if link and link in self._links:
+            raise ValueError("a circle of pages")
+        self._links.add(link)
 
 
 def _expiry(told: object) -> datetime | None:

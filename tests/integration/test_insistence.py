@@ -62,12 +62,17 @@ def keys(simulator: ControlClient) -> dict[str, str]:
     return {slot: key["fingerprint"] for slot, key in account["slots"].items()}
 
 
-async def handed_over(simulator: ControlClient, *, twice: bool = False) -> bytes:
-    """The message of an emergency that met another pass on an account that is fresh, and published twice perhaps."""
+def begin_fresh(simulator: ControlClient, *names: str) -> None:
+    """One account that was published an hour ago, by a secret in each vault."""
     estate = over_two_vaults()
-    for vault, name in zip(estate["vaults"], ("secret-0", "secret-1") if twice else ("secret-0",), strict=False):
+    for vault, name in zip(estate["vaults"], names, strict=False):
         vault["secrets"] = [publication("storage", name, "key", created="PT1H", expires="P90D")]
     simulator.reset(estate)
+
+
+async def handed_over(simulator: ControlClient, *, twice: bool = False) -> bytes:
+    """The message of an emergency that met another pass on an account that is fresh, and published twice perhaps."""
+    begin_fresh(simulator, *(("secret-0", "secret-1") if twice else ("secret-0",)))
     async with app() as busy, app() as triggers:
         (message,) = await busy.audit()
         stall = simulator.fault(method="POST", path="listKeys", stall=True, times=1)
@@ -309,6 +314,70 @@ async def test_who_was_not_understood_in_time_is_told_to_ask_again(simulator: Co
         "ask again with request_id incident-7 and the role that stands beside it"
     )
     assert (200, 1, [("key2", True)]) == (again.status, regenerates(simulator), published(simulator))
+
+
+async def test_a_caller_is_answered_in_time_although_the_clock_is_set_back(simulator: ControlClient) -> None:
+    """The platform hangs up on who is not, and then nothing is in the queue."""
+    look = simulator.fault(method="POST", path="listKeys", stall=True, times=1)
+    work = simulator.fault(method="POST", path="regenerateKey", stall=True, times=1)
+    later = Later()
+    async with app(later, patience=3) as triggers:
+        asking = asyncio.create_task(ask(triggers, **EMERGENCY))
+        await asyncio.to_thread(simulator.hits, look, wait=2)
+        later.ahead = -timedelta(minutes=10)
+        simulator.lift(look)
+        await asyncio.wait([asking], timeout=60)
+        answered = asking.done()
+        simulator.lift(work)
+        reply = await asking
+
+    assert (True, 202) == (answered, reply.status)
+    assert reply.message
+
+
+async def test_an_emergency_whose_notes_did_not_reach_all_is_finished_by_its_repetition(
+    simulator: ControlClient,
+) -> None:
+    """Its grace is shorter than that of the one that was carried out, and one secret could not be noted."""
+    begin_fresh(simulator, "secret-0", "secret-1")
+    async with app() as busy, app() as triggers:
+        stall = simulator.fault(method="POST", path="listKeys", stall=True, times=1, skip=1)
+        asking = asyncio.create_task(ask(busy, compromised="active", grace="PT6H", request_id="incident-6"))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        meanwhile = await ask(triggers, **EMERGENCY)
+        simulator.lift(stall)
+        await asking
+        denied = simulator.fault(method="PATCH", path="secret-1", status=403)
+        await triggers.rotate_account((meanwhile.message or "").encode())
+        simulator.lift(denied)
+        before = len(changes(simulator))
+        again = await ask(triggers, **EMERGENCY)
+        status = json.loads((await triggers.status({})).text)
+
+    assert 200 == again.status
+    assert ["PATCH"] == [change.partition(" ")[0] for change in changes(simulator)[before:]]
+    (account,) = status["accounts"]
+    assert datetime.fromisoformat(account["retire_at"]) < SystemClock().now() + timedelta(hours=1)
+
+
+async def test_an_emergency_means_no_key_of_the_account_that_its_secret_names_since(simulator: ControlClient) -> None:
+    """S2: what was declared were the keys of another account."""
+    estate = over_two_vaults()
+    estate["accounts"].append({"type": "storage", "name": "other", "resource_group": "rg-one"})
+    simulator.reset(estate)
+    (other,) = (account["id"] for account in simulator.accounts() if account["name"] == "other")
+    stall = simulator.fault(method="POST", path="stone/listKeys", stall=True, times=1)
+    later = Later()
+    async with app(later, patience=60) as triggers:
+        asking = asyncio.create_task(ask(triggers, **EMERGENCY))
+        await asyncio.to_thread(simulator.hits, stall, wait=10)
+        later.ahead = timedelta(seconds=31)
+        simulator.change_secret("kv-one", "secret-0", tags={"resource-id": other})
+        simulator.lift(stall)
+        reply = await asking
+
+    assert (503, "changed-meanwhile") == (reply.status, reply.document["code"])
+    assert [] == changes(simulator)
 
 
 async def test_a_compromised_key_ends_although_the_secret_that_was_named_is_gone(simulator: ControlClient) -> None:

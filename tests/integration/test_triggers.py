@@ -115,7 +115,7 @@ async def test_s1_a_publication_that_was_added_since_is_not_overlooked(simulator
     assert 2 == len(simulator.verdict())
 
 
-@pytest.mark.parametrize("delivery", [1, DELIVERIES])
+@pytest.mark.parametrize("delivery", [1, DELIVERIES - 1])
 async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: ControlClient, delivery: int) -> None:
     """A listing that lags behind would show the same, so that nothing may be regenerated."""
     simulator.reset(one_account("storage", publications=3))
@@ -126,6 +126,22 @@ async def test_a_message_about_secrets_that_are_gone_is_tried_again(simulator: C
             await triggers.rotate_account(message.encode(), delivery)
 
     assert 0 == regenerates(simulator)
+
+
+async def test_a_secret_that_is_gone_wakes_nobody(simulator: ControlClient) -> None:
+    """The next sweep asks for those that are left; what is parked raises an alert."""
+    simulator.reset(one_account("storage", publications=3))
+    async with app() as triggers:
+        (message,) = await triggers.sweep()
+        simulator.change_secret("kv-one", "secret-0", deleted=True)
+        with pytest.raises(ChangedMeanwhile):
+            await triggers.rotate_account(message.encode(), DELIVERIES - 1)
+        await triggers.rotate_account(message.encode(), DELIVERIES)
+        before = regenerates(simulator)
+        for anew in await triggers.sweep():
+            await triggers.rotate_account(anew.encode())
+
+    assert (0, 1) == (before, regenerates(simulator))
 
 
 @pytest.mark.parametrize("days", [0, 3])

@@ -275,6 +275,54 @@ def test_s1_an_old_listing_does_not_tell_who_publishes(due: World, later: timede
     assert [Action.ALIGN] == [step.action for step in outcome.steps]
 
 
+def test_s1_what_is_written_while_the_vaults_are_listed_is_seen(due: World) -> None:
+    """A listing may take minutes, and may itself lag behind: who judges by the look before it ends a published key."""
+    listed = group(due)
+    due.now += FRESH
+
+    async def meanwhile(_: AccountId, since: datetime) -> Group:
+        publish_by_hand(due, "key2")
+        return replace(listed, listed=since)
+
+    outcome = asyncio.run(one_pass(listed, Request(), due.tools(), meanwhile))
+
+    due.check_published()
+    assert ([], None) == (due.violations, outcome.error)
+    assert {"key1", "key2"} == due.keys.keys()
+    assert Action.ROTATE not in [step.action for step in outcome.steps]
+
+
+def test_who_lists_for_ever_is_not_waited_for(due: World) -> None:
+    """Each key is ended after one new listing, and the look after it, however old that one is by then."""
+    listed, since = group(due), []
+
+    async def slowly(_: AccountId, asked: datetime) -> Group:
+        since.append(asked)
+        due.now += 2 * FRESH
+        return replace(listed, listed=asked)
+
+    due.now += FRESH
+    outcome = asyncio.run(one_pass(listed, Request(), due.tools(), slowly))
+
+    assert (1, None, [Action.ROTATE]) == (len(since), outcome.error, [step.action for step in outcome.steps])
+
+
+def test_s2_an_emergency_that_is_said_again_means_the_key_that_it_has_noted(world: World) -> None:
+    """It was published, and its successor, which has its role by now, is good."""
+    leaked, order = world.keys["key1"], replace(LEAK, grace=HOUR)
+    world.given_up = {leaked}
+    asyncio.run(rotate(group(world), order, world.tools()))
+
+    again = asyncio.run(identified(group(world), order, world.tools()))
+    world.now += 2 * HOUR
+    asyncio.run(rotate(group(world), Request(), world.tools()))
+    after = asyncio.run(identified(group(world), order, world.tools()))
+
+    assert (Suspect("key1", Sensitive(leaked).fingerprint, published=True),) == again.suspects
+    assert leaked not in world.keys.values()
+    assert () == after.suspects
+
+
 @pytest.mark.parametrize("seconds", [30, 300])
 @pytest.mark.parametrize("request_", [Request(), LEAK], ids=["due", "emergency"])
 def test_an_account_that_answers_slowly_is_rotated(due: World, seconds: int, request_: Request) -> None:
@@ -433,7 +481,7 @@ def test_a_leaked_key_that_works_on_is_not_told_as_ended(world: World, role: Rol
     assert [] == world.violations
 
 
-ONCE_MORE = 3
+ONCE_MORE = 4
 """Which list of an emergency's pass is the one after the leaked key has ended."""
 
 

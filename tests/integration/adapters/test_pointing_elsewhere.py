@@ -40,13 +40,45 @@ async def test_s6_a_key_is_published_nowhere_else(simulator: ControlClient, stat
     assert {f"{VAULT}.vault.azure.net"} == hosts(simulator)
 
 
-async def test_s7_a_listing_goes_on_in_its_own_vault(simulator: ControlClient) -> None:
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        (THERE, rf"\('https', '{OTHER}.vault.azure.net', 443\)"),
+        (f"https://{VAULT}.vault.azure.net:8443/secrets", rf"\('https', '{VAULT}.vault.azure.net', 8443\)"),
+    ],
+    ids=["another vault", "another port"],
+)
+async def test_s7_a_listing_goes_on_in_its_own_vault(simulator: ControlClient, link: str, told: str) -> None:
     """Our token would go to whoever the next page is said to be at."""
-    simulator.fault(path="^/secrets$", status=200, body=json.dumps({"value": [], "nextLink": THERE}))
+    simulator.fault(path="^/secrets$", status=200, body=json.dumps({"value": [], "nextLink": link}))
     async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
-        with pytest.raises(Unexpected, match=rf"of {VAULT}.vault.azure.net points to another place, .*{OTHER}.vault"):
+        with pytest.raises(Unexpected, match=rf"of https://{VAULT}.vault.azure.net points elsewhere, to {told}"):
             assert [secret async for secret in world.tools.vaults[VAULT].list()]
-    assert {f"{VAULT}.vault.azure.net"} == hosts(simulator)
+    assert [f"{VAULT}.vault.azure.net"] == [e["host"] for e in simulator.journal() if not e["sign_in"]]
+
+
+async def test_s6_a_host_that_is_pointed_to_may_hold_a_key(simulator: ControlClient) -> None:
+    """Whoever puts it there would have it in our log."""
+    spelt = simulator.present_keys()[0].encode().hex()
+    link = f"https://{spelt}.example/secrets"
+    simulator.fault(path="^/secrets$", status=200, body=json.dumps({"value": [], "nextLink": link}))
+    async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
+        with pytest.raises(Unexpected) as failed:
+            assert [secret async for secret in world.tools.vaults[VAULT].list()]
+    assert spelt[:20] not in str(failed.value)
+
+
+@pytest.mark.parametrize("pages", [0, 1], ids=["empty", "full"])
+async def test_a_listing_that_leads_back_to_itself_ends(simulator: ControlClient, pages: int) -> None:
+    """It would go on for ever, and all other passes wait for it."""
+    secret = {"id": f"https://{VAULT}.vault.azure.net/secrets/x", "attributes": {"enabled": True, "created": 1}, "tags": {}}
+    link = f"https://{VAULT}.vault.azure.net/secrets?api-version=7.6&$skiptoken=again"
+    body = json.dumps({"value": [secret] * pages, "nextLink": link})
+    simulator.fault(path="^/secrets$", status=200, body=body)
+    async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
+        with pytest.raises(Unexpected, match=f"cannot list the secrets of {VAULT}"):
+            assert [secret async for secret in world.tools.vaults[VAULT].list()]
+    assert 2 == len([entry for entry in simulator.journal() if not entry["sign_in"]])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,10 +105,11 @@ async def test_s7_a_regenerate_is_of_the_account_that_was_meant(
     assert f"/{account.name}/" in asked[0]
 
 
-async def test_s6_an_operation_is_followed_at_azure_only(simulator: ControlClient) -> None:
+@pytest.mark.parametrize("location", [THERE, "https://management.azure.com:99999/operations/1"])
+async def test_s6_an_operation_is_followed_at_azure_only(simulator: ControlClient, location: str) -> None:
     """Our token would go with the question whether it is done; the keys tell, too."""
     account = an_account(simulator, KINDS[2])
-    simulator.fault(path="/regenerateKey$", when="after", status=202, body="", location=THERE)
+    simulator.fault(path="/regenerateKey$", when="after", status=202, body="", location=location)
     async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
         provider = world.tools.providers.for_type(KINDS[2])
         keys = await provider.list_keys(account)
