@@ -207,7 +207,10 @@ class Machine:
             fleet = Fleet(tools)
             survey = await fleet.survey()
             groups = survey.groups if visit.every else fleet.sift(survey, visit.request)[0]
-            return await fleet.rotate(survey, groups, visit.request)
+            # What comes out of the queue has its keys with it.
+            settled = visit.request.suspects is not None
+            meant = {} if settled else await fleet.identified(groups, visit.request)
+            return await fleet.rotate(survey, groups, visit.request, meant=meant)
 
     @asynccontextmanager
     async def _process(self, ahead: timedelta) -> AsyncIterator[Tools]:
