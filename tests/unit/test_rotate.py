@@ -357,6 +357,8 @@ def test_s2_what_nobody_can_tell_is_not_told_later(world: World, mode: ProbeMode
     assert keys == world.keys
     assert [()] == [outcome.steps for outcome in report.outcomes]
     assert report.exit_code > 0
+    told = [str(outcome.error) for outcome in report.outcomes if outcome.error]
+    assert ["audit --repair`" in message for message in told] == [True] * (mode is ProbeMode.OFF)
 
 
 def test_accounts_that_were_listed_long_ago_share_a_new_listing(due: World) -> None:
