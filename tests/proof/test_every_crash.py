@@ -40,13 +40,13 @@ FEWEST = {
     "stage": (17, 112, 60),
     "wait, then stage": (17, 150, 98),
     "publish": (8, 56, 30),
-    "compromised active": (18, 114, 62),
-    "compromised active, at once": (17, 98, 48),
-    "compromised active, not accepted": (26, 168, 90),
+    "compromised active": (18, 124, 68),
+    "compromised active, at once": (17, 108, 54),
+    "compromised active, not accepted": (26, 178, 96),
     "compromised active, replaced meanwhile": (17, 110, 58),
-    "compromised idle": (9, 56, 30),
-    "compromised both": (18, 114, 62),
-    "compromised both, at once": (17, 98, 48),
+    "compromised idle": (9, 66, 36),
+    "compromised both": (18, 124, 68),
+    "compromised both, at once": (17, 108, 54),
 }
 """How many worlds each story has at least with three publications, and if `full` how many moments, and with one."""
 WRITES = 8
