@@ -291,9 +291,7 @@ def _unmeant(group: Group, request: Request) -> Outcome:
     """The outcome of an account that came to its secrets after the keys of another one were declared compromised."""
     error = ChangedMeanwhile(f"{group.account.name}: its secrets named another account a moment ago")
     refs = tuple(secret.ref for secret in group.secrets)
-    return Outcome(
-        str(group.account), refs, error=error, request_id=request.id, trigger=request.trigger, insisted=request.insists
-    )
+    return Outcome(str(group.account), refs, error=error, request_id=request.id, trigger=request.trigger)
 
 
 def _stray(secret: Secret, error: tags.TagError) -> Outcome:

@@ -64,12 +64,11 @@ def with_suspects(facts: Facts) -> Request:
     behind = any(p.holds is None and p.accepted is not False for p in facts.publications)
     if facts.obstacles or behind or _neither_is_idle(facts):
         return request
-    if _noted(facts):
-        # Said again it means what was noted, and not the good key that has the role by now.
-        states = [p.terms.state for p in facts.publications if p.terms.state.id == request.mark]
-        leaked = {state.retire_key for state in states if state.retire_at is not None}
-        suspects = tuple(Suspect(slot, key, published=True) for slot, key in facts.keys.items() if key in leaked)
-    else:
+    # Said again it means what was noted, and not the good key that has the role by now.
+    own = [p.terms.state for p in facts.publications if request.mark and p.terms.state.id == request.mark]
+    leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
+    suspects = tuple(Suspect(slot, key, published=True) for slot, key in facts.keys.items() if key in leaked)
+    if not suspects and not _noted(facts):
         suspects = tuple(
             Suspect(slot, facts.keys[slot], role is Role.ACTIVE)
             for slot, role in _roles(facts).items()
@@ -560,13 +559,20 @@ def _neither_is_idle(facts: Facts) -> bool:
 
 
 def _noted(facts: Facts) -> bool:
-    """Whether this very request has left its mark, and not only that of a key that waits to be published.
-
-    With a value that somebody else has put there the mark may not stay.
-    """
-    mark, untouched = facts.request.mark, [p for p in facts.publications if p.holds == p.terms.active]
-    done = [p.terms.state for p in untouched if p.terms.state.staged_slot in (None, p.holds)]
+    """Whether this very request has left its mark, and not only that of a key that waits to be published."""
+    mark, kept = facts.request.mark, [p for p in facts.publications if not _undone(p)]
+    done = [p.terms.state for p in kept if p.terms.state.staged_slot in (None, p.holds)]
     return mark is not None and any(state.id == mark for state in done)
+
+
+def _undone(p: Publication) -> bool:
+    """Whether somebody else has published the key that is to end, or that waits: correcting that drops the mark."""
+    noted = p.terms.state
+    if p.holds is None:
+        return False
+    if noted.retire_at is not None and noted.retire_slot == p.holds:
+        return True
+    return noted.staged_slot == p.holds != p.terms.active
 
 
 def _record(facts: Facts, because: str, until: datetime | None) -> Verdict:

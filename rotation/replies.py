@@ -117,16 +117,15 @@ def to_be_repeated(reply: Reply, request: Request) -> Reply:
     """The same for who insists: of what failed, nobody else goes on with as much as was asked for."""
     if reply.status < HTTPStatus.BAD_REQUEST:
         return reply
-    waiting_helps = reply.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.LOCKED)
-    again = f"ask again with request_id {request.id}"
+    first = "" if "Retry-After" in reply.headers else "after putting that right, "
+    again = f"{first}ask again with request_id {request.id}"
     if request.compromised:
         # A role means the keys of that moment: by then another pass may have given it to a good one.
         again = (
             "another pass may replace the leaked key; only while /api/status?deep=true tells its fingerprint, "
             f"{again} and the role that stands beside it"
         )
-    first = "" if waiting_helps else "after putting that right, "
-    detail = f"{reply.document['detail']}; it is not in the queue: {first}{again}"
+    detail = f"{reply.document['detail']}; it is not in the queue: {again}"
     return replace(reply, document={**reply.document, "detail": detail, "request_id": request.id})
 
 

@@ -26,8 +26,8 @@ RESTING = frozenset({Action.LEAVE, Action.REFUSE})
 CHANGES = frozenset(Action) - RESTING
 REPAIRS = CHANGES - policy.REGENERATING
 """What mends a disagreement between vaults and an account without regenerating a key."""
-MAX_STEPS = 8
-"""A pass takes at most five steps (retag, align, rotate, align, retire) and lists anew for the two that regenerate.
+MAX_STEPS = 12
+"""A pass takes at most five steps (retag, align, rotate, align, retire), and lists anew for those that regenerate.
 
 More means that somebody undoes them.
 """

@@ -80,13 +80,13 @@ class PacedTransport(Transport):
         self, session: aiohttp.ClientSession, read_seconds: float, home: str, paces: Paces, clock: Clock
     ) -> None:
         super().__init__(session, read_seconds)
-        self._home = home
+        self._home, self._origin = home, _origin(home)
         self._paces = paces
         self._clock = clock
 
     async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
         """Send a request and return the answer; raises LeaseLost, Unsent or Unexpected where it is not sent."""
-        if (place := _origin(request.url)) != _origin(self._home):
+        if (place := _origin(request.url)) != self._origin:
             quoted = without_keys(ascii(place or "what is no address"), "…")[:_LONGEST_PLACE]
             raise Unexpected(f"an answer of {self._home} points elsewhere, to {quoted}; nothing is sent there")
         pace = self._paces.of(request.method, request.url, self._clock)

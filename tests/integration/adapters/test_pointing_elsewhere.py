@@ -86,6 +86,17 @@ async def test_a_listing_that_leads_back_to_itself_ends(simulator: ControlClient
     assert 2 == len([entry for entry in simulator.journal() if not entry["sign_in"]])
 
 
+async def test_a_listing_that_goes_in_a_circle_ends(simulator: ControlClient) -> None:
+    """Also where more than one page lies between."""
+    for token in ("one", "two", "one"):
+        link = f"https://{VAULT}.vault.azure.net/secrets?api-version=7.6&$skiptoken={token}"
+        body = json.dumps({"value": [], "nextLink": link})
+        simulator.fault(path="^/secrets$", status=200, body=body, times=1)
+    async with hasty_world(ROTATION_VAULTS=VAULT) as (world, _):
+        with pytest.raises(Unexpected, match=f"cannot list the secrets of {VAULT}"):
+            assert [secret async for secret in world.tools.vaults[VAULT].list()]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", REDIRECTS)
 async def test_s7_a_regenerate_is_of_the_account_that_was_meant(
