@@ -333,7 +333,8 @@ async def test_who_insists_is_told_how_to_ask_again_after_a_mend(
     simulator.lift(denied)
 
     assert (502, "forbidden") == (ordered.answered().status, problem["code"])
-    assert "; it is not in the queue: after putting that right, " in problem["detail"]
+    assert "; it is not in the queue: " in problem["detail"]
+    assert f"after putting that right, ask again with request_id {problem['request_id']}" in problem["detail"]
     again = await app.post("rotate_now", ONE, {**body, "request_id": problem["request_id"]})
     assert 200 == again.status
     assert regenerated == {told["regenerated"] for told in simulator.account("stone")["slots"].values()}
