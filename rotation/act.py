@@ -145,7 +145,7 @@ class Hands:
             noted = member.terms.state
             # Who had this key made asks again and has to find it done, whoever publishes it in the end.
             waited = not renewed and policy.staged_slot(self._facts, member) == slot
-            made_by = noted.id if waited and not self._request.insists else None
+            made_by = noted.id if waited and (noted.staged_grace is not None or not self._request.insists) else None
             state = State(
                 rotated_at=now,
                 id=made_by or self._request.mark or noted.id,
@@ -232,6 +232,9 @@ class Hands:
         now = self._tools.clock.now()
         # What these secrets gave out until now has not been retired, whatever became of the slot before.
         state = replace(ahead.terms.state.unstaged().unretired(), rotated_at=now)
+        if ahead.terms.state.staged_slot:
+            # Somebody else has published the key that waited, so that its request was not carried out to its end.
+            state = replace(state, id=None)
         retire_at = policy.noted_end(self._facts, ahead)
         if retire_at is not None:
             # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.

@@ -65,8 +65,7 @@ def with_suspects(facts: Facts) -> Request:
     if facts.obstacles or behind or _neither_is_idle(facts):
         return request
     # Said again it means what was noted, and not the good key that has the role by now.
-    own = [p.terms.state for p in facts.publications if request.mark and p.terms.state.id == request.mark]
-    leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
+    leaked = _noted_leaks(facts)
     suspects = tuple(Suspect(slot, key, published=True) for slot, key in facts.keys.items() if key in leaked)
     if not suspects and not _noted(facts):
         suspects = tuple(
@@ -438,7 +437,11 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         # A listing of secrets tells no keys.
         told = facts.keys and not acted_on
-        return _record(facts, "no key works any more that was declared compromised", None) if told else None
+        because = "no key works any more that was declared compromised"
+        if told and _emergency_ends(facts):
+            # Another emergency has noted what it means, which would be lost with its mark.
+            return _leave(Reason.ALREADY_DONE, because)
+        return _record(facts, because, None) if told else None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
     noted = _emergency_ends(facts)
     retire_at = noted if noted and acted_on else _sooner(noted, _grace_ends(facts))
@@ -558,10 +561,24 @@ def _neither_is_idle(facts: Facts) -> bool:
     return request.compromised is Role.IDLE and request.suspects is None and len(published) > 1
 
 
+def _noted_leaks(facts: Facts) -> set[str | None]:
+    """The keys that this very request has noted to end, now or once the new key is published."""
+    mark = facts.request.mark
+    own = [p.terms.state for p in facts.publications if mark and p.terms.state.id == mark]
+    leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
+    made = [s for s in own if s.staged_grace is not None and s.made_key == facts.keys.get(s.staged_slot or "")]
+    return leaked | {facts.keys.get(facts.other(state.staged_slot or "")) for state in made}
+
+
 def _noted(facts: Facts) -> bool:
-    """Whether this very request has left its mark, and not only that of a key that waits to be published."""
+    """Whether this very request has left its mark, and not only that of a key that waits to be published.
+
+    What leaked does not end by itself where somebody else has published the key that waited.
+    """
     mark, kept = facts.request.mark, [p for p in facts.publications if not _undone(p)]
-    done = [p.terms.state for p in kept if p.terms.state.staged_slot in (None, p.holds)]
+    waits = [p for p in kept if p.terms.state.staged_slot not in (None, p.holds)]
+    leaks = [p for p in kept if p.terms.state.staged_grace is not None]
+    done = [p.terms.state for p in kept if p not in waits and p not in leaks]
     return mark is not None and any(state.id == mark for state in done)
 
 

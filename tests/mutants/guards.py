@@ -285,8 +285,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a request whose key only waits was not carried out",
         "rotation/policy.py",
-        "if p.terms.state.staged_slot in (None, p.holds)]",
-        "]",
+        "if p not in waits and p not in leaks]",
+        "if p not in leaks]",
         ENGINE,
     ),
     Guard(
@@ -756,7 +756,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is said again is not about the keys of another emergency",
         "rotation/policy.py",
-        "own = [p.terms.state for p in facts.publications if request.mark and p.terms.state.id == request.mark]",
+        "own = [p.terms.state for p in facts.publications if mark and p.terms.state.id == mark]",
         "own = [p.terms.state for p in facts.publications]",
         ENGINE,
     ),
@@ -772,6 +772,41 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/rotate.py",
         "            listed_anew = False\n            hands",
         "            hands",
+        ENGINE,
+    ),
+    Guard(
+        "what is said again means the key whose successor waits",
+        "rotation/policy.py",
+        '    return leaked | {facts.keys.get(facts.other(state.staged_slot or "")) for state in made}\n',
+        "    return leaked\n",
+        ENGINE,
+    ),
+    Guard(
+        "an emergency whose key somebody else has published is not done",
+        "rotation/policy.py",
+        "p not in waits and p not in leaks]",
+        "p not in waits]",
+        ENGINE,
+    ),
+    Guard(
+        "a split that somebody else has begun with the waiting key is no emergency that is done",
+        "rotation/act.py",
+        "        if ahead.terms.state.staged_slot:\n            # Somebody",
+        "        if False:\n            # Somebody",
+        ENGINE,
+    ),
+    Guard(
+        "an emergency is not forgotten for one that found its key gone",
+        "rotation/policy.py",
+        "if told and _emergency_ends(facts):",
+        "if False:",
+        ENGINE,
+    ),
+    Guard(
+        "an emergency keeps its mark although somebody forces the key that waits",
+        "rotation/act.py",
+        "if waited and (noted.staged_grace is not None or not self._request.insists) else None",
+        "if waited and not self._request.insists else None",
         ENGINE,
     ),
     Guard(

@@ -11,6 +11,7 @@ import pytest
 from rotation import tags
 from rotation.errors import Busy, Forbidden, LeaseLost, NotYetTrue, Unavailable, Unexpected
 from rotation.fleet import Fleet
+from rotation.formats import rekey
 from rotation.listings import FRESH
 from rotation.model import (
     AccountId,
@@ -397,6 +398,77 @@ def test_s2_an_emergency_that_found_its_key_gone_means_no_key_whose_end_was_note
     again = asyncio.run(identified(group(world), order, world.tools()))
 
     assert () == again.suspects
+
+
+def staged_emergency(world: World) -> Request:
+    """An emergency as the queue has it, whose new key the service does not accept at first."""
+    world.given_up = set(world.keys.values())
+    world.slow = 7 * MINUTE
+    meant = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world, meant)
+    world.now += 20 * MINUTE
+    world.slow = timedelta(0)
+    return meant
+
+
+@pytest.mark.parametrize("refused", [set(), {STRING}], ids=["everywhere", "in one vault"])
+def test_s2_who_forces_the_key_that_waits_leaves_the_emergency_its_mark(world: World, refused: set[SecretRef]) -> None:
+    """Said again it means the leaked key, and not the good one that was just published."""
+    leaked = world.keys["key1"]
+    staged_emergency(world)
+    world.unwritable = refused
+    passes(world, FORCE)
+    world.unwritable = set()
+
+    meant = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world)
+
+    assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in meant.suspects or ()]
+    assert {world.keys["key2"]} == world.published()
+
+
+@pytest.mark.parametrize("refs", [(KEY, STRING), (KEY,)], ids=["everywhere", "in one secret"])
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
+    world: World,
+    refs: tuple[SecretRef, ...],
+    tagged: bool,  # noqa: FBT001  # a row of the table
+) -> None:
+    """With the waiting key in the secrets it seems to be done, and nothing has noted when the leaked one ends."""
+    leaked = world.keys["key1"]
+    message = staged_emergency(world)
+    world.by_hand |= set(world.keys.values())
+    for ref in refs:
+        current = world.secrets[ref][-1]
+        value = rekey(current.value or Sensitive(""), Sensitive(world.keys["key2"]))
+        raw = {**current.tags, "active-slot": "key2"} if tagged else current.tags
+        world.write(ref, value, raw, current.expires)
+
+    again = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world, message)
+    world.now += HOUR
+    passes(world)
+
+    assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in again.suspects or ()]
+    assert leaked not in world.keys.values()
+    assert [] == world.violations
+
+
+def test_s2_a_late_message_does_not_take_the_mark_of_the_next_emergency(world: World) -> None:
+    """The first one's key has ended, and without its mark the second one would mean a good key."""
+    world.given_up = set(world.keys.values())
+    first = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world, first)
+    world.now += 5 * MINUTE
+    second = replace(LEAK, id="INC-8")
+    leaked = world.keys["key2"]
+    passes(world, second)
+    late = passes(world, first)
+
+    again = asyncio.run(identified(group(world), second, world.tools()))
+
+    assert Reason.ALREADY_DONE is (late.verdict and late.verdict.reason)
+    assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in again.suspects or ()]
 
 
 def test_another_emergency_means_the_key_that_is_published_then(world: World) -> None:
