@@ -287,7 +287,7 @@ GUARDS: tuple[Guard, ...] = (
         "rotation/policy.py",
         "if p not in waits and p not in leaks]",
         "if p not in leaks]",
-        ENGINE,
+        RULES,
     ),
     Guard(
         "a regenerate of unknown fate keeps others out",

@@ -17,6 +17,7 @@ ACCEPTED: dict[str, tuple[Change, ...]] = {
         Change("rotate._Pass.__init__", "self._acted = False", "self._acted = None"),
         Change("rotate._Pass._work", "caught_up = False", "caught_up = None"),
         Change("rotate._Pass._come_to_rest", "listed_anew = False", "listed_anew = None"),
+        Change("rotate._Pass._come_to_rest", "listed_anew = False", "listed_anew = None"),
         Change(
             "act.Hands._publish_staged",
             "await self._publish_new(members, slot, key, renewed=False)",

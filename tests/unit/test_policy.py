@@ -461,6 +461,17 @@ CASES: dict[str, Case] = {
     "a note that stages the published slot means nothing": leave(
         facts(publication(state=State(staged_slot=FIRST))), Reason.FRESH
     ),
+    "a forced request whose key waits no more was not carried out": Case(
+        pair(
+            publication(state=State(staged_slot=OLD, staged_at=NOW - HOUR, id="F-1")),
+            publication(STRING, state=rotated(MINUTE)),
+            request=Request(id="F-1", force=True),
+        ),
+        Action.ROTATE,
+        Reason.FORCED,
+        OLD,
+        (KEY, STRING),
+    ),
     "a staged key is published although the overlap has not passed: nothing is regenerated for it": Case(
         facts(publication(age=HOUR, state=State(staged_slot=OLD))), Action.PUBLISH, Reason.STAGED, OLD, (KEY,)
     ),
