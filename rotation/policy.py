@@ -437,11 +437,7 @@ def compromised(facts: Facts, now: datetime) -> Verdict | None:
     if not pending:
         # A listing of secrets tells no keys.
         told = facts.keys and not acted_on
-        because = "no key works any more that was declared compromised"
-        if told and _emergency_ends(facts):
-            # Another emergency has noted what it means, which would be lost with its mark.
-            return _leave(Reason.ALREADY_DONE, because)
-        return _record(facts, because, None) if told else None
+        return _record(facts, "no key works any more that was declared compromised", None) if told else None
     # Only an emergency's mark ends the key soon enough; that of an ordinary rotation may be weeks away.
     noted = _emergency_ends(facts)
     retire_at = noted if noted and acted_on else _sooner(noted, _grace_ends(facts))

@@ -796,13 +796,6 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
-        "an emergency is not forgotten for one that found its key gone",
-        "rotation/policy.py",
-        "if told and _emergency_ends(facts):",
-        "if False:",
-        ENGINE,
-    ),
-    Guard(
         "an emergency keeps its mark although somebody forces the key that waits",
         "rotation/act.py",
         "if waited and (noted.staged_grace is not None or not self._request.insists) else None",

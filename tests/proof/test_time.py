@@ -323,4 +323,5 @@ async def test_a_suspended_machine_does_not_write_over_the_pass_that_took_its_pl
     assert {"changed": 3} == other.counts()
     assert SECOND == taken == slots(azure)
     assert [] == changes(azure, n)
-    assert {"failed": 3} == report.counts()
+    # Who has not regenerated yet looks anew, as its listing is a minute old, and finds nothing left to do.
+    assert {"failed": 2, "left": 1} == report.counts()

@@ -454,23 +454,6 @@ def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
     assert [] == world.violations
 
 
-def test_s2_a_late_message_does_not_take_the_mark_of_the_next_emergency(world: World) -> None:
-    """The first one's key has ended, and without its mark the second one would mean a good key."""
-    world.given_up = set(world.keys.values())
-    first = asyncio.run(identified(group(world), LEAK, world.tools()))
-    passes(world, first)
-    world.now += 5 * MINUTE
-    second = replace(LEAK, id="INC-8")
-    leaked = world.keys["key2"]
-    passes(world, second)
-    late = passes(world, first)
-
-    again = asyncio.run(identified(group(world), second, world.tools()))
-
-    assert Reason.ALREADY_DONE is (late.verdict and late.verdict.reason)
-    assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in again.suspects or ()]
-
-
 def test_another_emergency_means_the_key_that_is_published_then(world: World) -> None:
     """What the first one has noted is not its business."""
     world.given_up = {world.keys["key1"]}
