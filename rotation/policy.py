@@ -562,20 +562,26 @@ def _noted_leaks(facts: Facts) -> set[str | None]:
     mark = facts.request.mark
     own = [p.terms.state for p in facts.publications if mark and p.terms.state.id == mark]
     leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
-    made = [s for s in own if s.staged_grace is not None and s.made_key == facts.keys.get(s.staged_slot or "")]
-    return leaked | {facts.keys.get(facts.other(state.staged_slot or "")) for state in made}
+    waiting = {(state.staged_slot, state.made_key) for state in own if state.staged_grace is not None}
+    made = {slot for slot, key in facts.keys.items() if (slot, key) in waiting}
+    return leaked | {key for slot, key in facts.keys.items() if facts.other(slot) in made}
 
 
 def _noted(facts: Facts) -> bool:
-    """Whether this very request has left its mark, and not only that of a key that waits to be published.
+    """Whether this very request has left its mark, and was carried out to its end."""
+    mark = facts.request.mark
+    return mark is not None and any(p.terms.state.id == mark and _is_done(p) for p in facts.publications)
+
+
+def _is_done(p: Publication) -> bool:
+    """Whether nothing is left to do of what a publication notes a request for.
 
     What leaked does not end by itself where somebody else has published the key that waited.
     """
-    mark, kept = facts.request.mark, [p for p in facts.publications if not _undone(p)]
-    waits = [p for p in kept if p.terms.state.staged_slot not in (None, p.holds)]
-    leaks = [p for p in kept if p.terms.state.staged_grace is not None]
-    done = [p.terms.state for p in kept if p not in waits and p not in leaks]
-    return mark is not None and any(state.id == mark for state in done)
+    noted = p.terms.state
+    waits = noted.staged_slot not in (None, p.holds)
+    lives = noted.staged_grace is not None
+    return not (waits or lives or _undone(p))
 
 
 def _undone(p: Publication) -> bool:

@@ -372,19 +372,17 @@ def _own_storage(environment: Mapping[str, str]) -> frozenset[str]:
 
     A shared access signature dies with its key, unless it is that of a user (skoid).
     """
+    connections = (_fields(environment.get(name, "")) for name in OWN_CONNECTIONS)
+    accounts = {
+        fields.get("accountname", "").lower() or _account_at(fields.get("blobendpoint", ""))
+        for fields in connections
+        if fields.keys() & {"accountkey", "sharedaccesssignature"}
+    }
     leases = environment.get("ROTATION_LEASES", "")
     query = parse_qs(leases.partition("?")[2])
-    signed = [leases] if "sig" in query and "skoid" not in query else []
-    return frozenset(
-        (
-            *(_account_at(url) for url in signed),
-            *(
-                fields.get("accountname", "").lower() or _account_at(fields.get("blobendpoint", ""))
-                for fields in (_fields(environment.get(name, "")) for name in OWN_CONNECTIONS)
-                if fields.keys() & {"accountkey", "sharedaccesssignature"}
-            ),
-        )
-    )
+    if "sig" in query and "skoid" not in query:
+        accounts.add(_account_at(leases))
+    return frozenset(accounts)
 
 
 def _account_at(url: str) -> str:

@@ -87,7 +87,7 @@ class PacedTransport(Transport):
     async def send(self, request: Any, *, lease: Lease | None = None, **options: Any) -> Any:  # noqa: ANN401  as above
         """Send a request and return the answer; raises LeaseLost, Unsent or Unexpected where it is not sent."""
         if (place := _origin(request.url)) != self._origin:
-            quoted = without_keys(ascii(place or "what is no address"), "…")[:_LONGEST_PLACE]
+            quoted = without_keys(ascii(place), "…")[:_LONGEST_PLACE] if place else "what is no address"
             raise Unexpected(f"an answer of {self._home} points elsewhere, to {quoted}; nothing is sent there")
         pace = self._paces.of(request.method, request.url, self._clock)
         repetitions = _REPETITIONS if lease is None else 0

@@ -289,7 +289,6 @@ def test_s1_what_is_written_while_the_vaults_are_listed_is_seen(due: World) -> N
 
     due.check_published()
     assert ([], None) == (due.violations, outcome.error)
-    assert {"key1", "key2"} == due.keys.keys()
     assert Action.ROTATE not in [step.action for step in outcome.steps]
 
 

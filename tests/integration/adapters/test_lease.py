@@ -15,7 +15,16 @@ from rotation.clock import SystemClock
 from rotation.cloud.clouds import PUBLIC
 from rotation.cloud.connection import Connection, connect
 from rotation.cloud.lease import BlobLeases, InProcessLeases
-from rotation.errors import Busy, Forbidden, LeaseLost, ReadOnlyLock, RotationError, Unavailable, Unexpected
+from rotation.errors import (
+    BadSettings,
+    Busy,
+    Forbidden,
+    LeaseLost,
+    ReadOnlyLock,
+    RotationError,
+    Unavailable,
+    Unexpected,
+)
 from rotation.model import AccountId, Sensitive
 from rotation.ports import Leases
 from rotation.settings import Container
@@ -409,6 +418,15 @@ async def test_what_another_pass_has_made_meanwhile_is_no_conflict(
 
     await take(watched, ONE)
     assert 1 == simulator.hits(missing)
+
+
+async def test_a_string_of_which_no_client_can_be_made_is_a_wrong_setting(connection: Connection) -> None:
+    """Nothing was sent, so that there is no answer to complain of; and what stands there is not told."""
+    leases = BlobLeases(place("BlobEndpoint=foo;SharedAccessSignature=s3cret"), connection)
+    with pytest.raises(BadSettings, match=r"^AzureWebJobsStorage: ") as wrong:
+        async with leases.hold(ONE):
+            pass
+    assert "s3cret" not in str(wrong.value)
 
 
 async def test_an_emulator_that_is_gone_is_told_as_ours(connection: Connection) -> None:
