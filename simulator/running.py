@@ -43,7 +43,11 @@ def simulator(
             command += ["--estate", str(Path(folder) / "estate.json")]
         root = Path(__file__).resolve().parent.parent
         with subprocess.Popen(  # noqa: S603  # our own program
-            command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, cwd=root
+            command,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            cwd=root,
+            process_group=0,  # who interrupts a terminal still needs it while what is under way ends
         ) as process:
             try:
                 _wait_until_ready(process, env_file)

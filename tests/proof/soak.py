@@ -7,17 +7,16 @@ import asyncio
 import logging
 import os
 import sys
-import time
 from random import SystemRandom
 
 from simulator.running import simulator
 from tests import emulator
-from tests.proof.minutes import run
+from tests.proof.minutes import Ending, run
 
 
-def soak(minutes: float) -> int:
+def soak(ending: Ending) -> int:
     """Use accounts while their keys rotate; the exit code is 1 if a request failed."""
-    ends, seed = time.monotonic() + 60 * minutes, SystemRandom().getrandbits(32)
+    seed = SystemRandom().getrandbits(32)
     with simulator() as running, emulator.azurite() as storage:
         os.environ.update(running.env)
         # aiohttp reads the trusted certificates on import, and the simulator has made them only now.
@@ -26,11 +25,11 @@ def soak(minutes: float) -> int:
         logging.getLogger("rotation").setLevel(logging.CRITICAL)
         weather = Weather(running.control, storage, seed)
         try:
-            print(f"bad weather under applications for {minutes:g} minutes; Ctrl-C ends it", flush=True)  # noqa: T201  same
-            asyncio.run(weather.last(lambda _: time.monotonic() < ends))
+            print(f"bad weather under applications for {ending.minutes:g} minutes; Ctrl-C ends it", flush=True)  # noqa: T201  same
+            asyncio.run(weather.last(lambda _: not ending.has_come()))
         finally:
             print(*weather.tally.failures, f"{weather.tally}, seed {seed}", sep="\n")  # noqa: T201  what it is for
-    if not weather.tally.rotations:
+    if not weather.tally.rotations and not ending.interrupted:
         print("too short: no key was rotated")  # noqa: T201  same
         return 1
     return 1 if weather.tally.failures else 0
@@ -39,4 +38,4 @@ def soak(minutes: float) -> int:
 if __name__ == "__main__":
     if not emulator.installed():
         sys.exit("no Azurite, in which leases would be: `make setup` installs it where there is Node.js")
-    run(soak, "python -m tests.proof.soak")
+    run(soak, "make soak")

@@ -40,10 +40,10 @@ def test_a_soak_that_would_try_nothing_is_refused(
     """With what is wrong, and not with a stack trace."""
     monkeypatch.setattr(sys, "argv", ["soak", *arguments])
     with pytest.raises(SystemExit) as refused:
-        asked_minutes()
+        asked_minutes("make soak")
 
     assert 2 == refused.value.code
-    assert "usage: soak [-h] [--share SHARE] minutes" in capsys.readouterr().err
+    assert "usage: make soak MINUTES=5" in capsys.readouterr().err
 
 
 def test_minutes_may_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,22 +57,25 @@ def test_minutes_may_be_few(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_soak_that_is_ended_tells_what_it_has_reached_and_leaves_nothing_running(
     module: str, how: signal.Signals, azurite: str
 ) -> None:
-    """Its simulator, and its emulator where it has one, end with it."""
+    """Its simulator, and its emulator where it has one, end with it, and nothing reads like a failure."""
     assert azurite
     with subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, "-m", module, "5"],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "SIMULATOR_URL"},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
         assert "for 5 minutes" in process.stdout.readline()
-        process.send_signal(how)
-        told, _ = process.communicate(timeout=60)
+        os.killpg(process.pid, how)  # as a terminal does
+        told, complaints = process.communicate(timeout=60)
 
     assert INTERRUPTED == process.returncode
     assert "steps" in told
+    assert "make soak: interrupted; nothing had failed until then" == told.splitlines()[-1]
+    assert ["interrupted; what is under way ends first, and once more ends it now"] == complaints.splitlines()
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
