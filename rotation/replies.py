@@ -115,14 +115,16 @@ def unfinished(error: NotYetTrue, report: Report) -> Reply:
 
 def to_be_repeated(reply: Reply, request: Request) -> Reply:
     """The same for who insists: of what failed, nobody else goes on with as much as was asked for."""
-    if reply.status < HTTPStatus.BAD_REQUEST:
+    if reply.status < HTTPStatus.BAD_REQUEST or not request.insists:
         return reply
     first = "" if "Retry-After" in reply.headers else "after putting that right, "
     again = f"{first}ask again with request_id {request.id}"
     if request.compromised:
         # A role means the keys of that moment: by then another pass may have given it to a good one.
+        meant = ", ".join(f"{leaked.slot} {leaked.fingerprint}" for leaked in request.suspects or ())
+        named = f" ({meant})" if meant else ""
         again = (
-            "another pass may replace the leaked key; only while /api/status?deep=true tells its fingerprint, "
+            f"another pass may replace the leaked key{named}; only while /api/status?deep=true tells its fingerprint, "
             f"{again} and the role that stands beside it"
         )
     detail = f"{reply.document['detail']}; it is not in the queue: {again}"

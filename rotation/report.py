@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotation.errors import RotationError
-from rotation.model import Action, KnownKey, Reason, SecretRef, Slot, Verdict
+from rotation.model import Action, KnownKey, Reason, SecretRef, Slot, Suspect, Verdict
 from rotation.tags import format_time
 
 Json = Mapping[str, object]
@@ -69,6 +69,8 @@ class Outcome:
     error: RotationError | None = None
     keys: tuple[KnownKey, ...] = ()
     """Both keys as a dry run saw them."""
+    meant: tuple[Suspect, ...] = ()
+    """The keys that were declared compromised, by the look that told which they are."""
     broken_promise: datetime | None = None
     """Until when the key is promised that would end before, where a dry run says so."""
     request_id: str | None = None
@@ -115,6 +117,7 @@ class Outcome:
             status=self.status,
             verdict=None if self.verdict is None else verdict_to_json(self.verdict),
             keys=[_without_nothing(slot=key.slot, fingerprint=key.fingerprint, role=key.role) for key in self.keys],
+            meant=[{"slot": suspect.slot, "fingerprint": suspect.fingerprint} for suspect in self.meant],
             broken_promise_until=_time(self.broken_promise),
             steps=[step.to_json() for step in self.steps],
             error=None if self.error is None else {"code": self.error.code, "message": str(self.error)},

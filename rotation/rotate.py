@@ -17,7 +17,7 @@ from rotation import policy
 from rotation.act import Hands
 from rotation.errors import NotYetTrue, RotationError, Unexpected
 from rotation.listings import FRESH
-from rotation.model import AccountId, Action, Group, KnownKey, Reason, Request, Verdict
+from rotation.model import AccountId, Action, Group, KnownKey, Reason, Request, Suspect, Verdict
 from rotation.observe import Observation, Observer, glance
 from rotation.ports import Lease, Tools
 from rotation.report import Outcome, Step
@@ -94,6 +94,7 @@ class _Pass:
         self._only = only
         self._verdict: Verdict | None = None
         self._keys: tuple[KnownKey, ...] = ()
+        self._meant: tuple[Suspect, ...] = ()
         self._broken_promise: datetime | None = None
         self._steps: list[Step] = []
 
@@ -118,6 +119,7 @@ class _Pass:
             secrets=tuple(secret.ref for secret in self._group.secrets),
             verdict=self._verdict,
             keys=self._keys,
+            meant=self._meant,
             broken_promise=self._broken_promise,
             steps=tuple(self._steps),
             error=error,
@@ -232,6 +234,8 @@ class _Pass:
         seen = seen.asked(policy.still_meant(seen.facts))
         seen = seen.asked(policy.with_suspects(seen.facts))
         self._request = seen.facts.request
+        # Those whose keys have ended are taken off the request.
+        self._meant = self._meant or self._request.suspects or ()
         self._verdict = policy.judge(seen.facts, self._now())
         return seen, self._verdict
 

@@ -98,6 +98,7 @@ def _fields(outcome: Outcome, before: Standing | None = None) -> dict[str, objec
         "due": None if before is None else before.due,
         "to": published[-1].slot if published else None,
         "fingerprint": published[-1].fingerprint if published else None,
+        "meant": [suspect.fingerprint for suspect in outcome.meant],
         "replaced": [step.replaced for step in outcome.steps if step.replaced],
         "previous_key_until": last.previous_until if last else None,
         "retire_at": last.retire_at if last else None,

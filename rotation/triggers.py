@@ -228,13 +228,12 @@ class Triggers:
         if order.dry_run:
             return replies.reported(await self._in_time(self._plan(order.ref, request)), order.ref)
         try:
-            reply = await self._carried_out_or_queued(order, request, asked, until)
+            return await self._carried_out_or_queued(order, request, asked, until)
         except (BadInput, NotFound):
             raise
         except RotationError as error:
             telemetry.failed("rotate_now", error)
-            reply = replies.problem(error)
-        return replies.to_be_repeated(reply, request) if request.insists else reply
+            return replies.to_be_repeated(replies.problem(error), request)
 
     async def _carried_out_or_queued(self, order: Order, request: Request, asked: datetime, until: float) -> Reply:
         meant: Mapping[AccountId, Meant] = {}
@@ -245,13 +244,13 @@ class Triggers:
         report = await self._while_waited_for(self._rotate(order, request, asked, meant), until)
         if request.compromised and request.suspects is None:
             # Which key is meant was not known when it was asked for, and later the same words may mean another one.
-            return self._not_queued(report, order.ref)
+            return replies.to_be_repeated(self._not_queued(report, order.ref), request)
         reply = self._handed_over(order.ref, request) if report is None else replies.reported(report, order.ref)
         if reply.status == HTTPStatus.LOCKED and request.compromised:
             # For the same reason nobody is told to ask again.
             reply = self._handed_over(order.ref, request)
         if reply.status != HTTPStatus.ACCEPTED:
-            return reply
+            return replies.to_be_repeated(reply, request)
         if account is None and report is not None:
             account = AccountId.parse(report.outcomes[0].account)
         # The same request: if the pass comes to its end after all, there is nothing left to do for the message.

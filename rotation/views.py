@@ -245,18 +245,19 @@ def _next(standing: Standing) -> str:
 def changes(outcomes: Iterable[Outcome]) -> Listing:
     """The changes that were made, each with what it means."""
     rows = [
-        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.slot or "", _told(step, o.steps[i:]))
+        (_name(o), _refs(step.secrets), f"{step.action}: {step.reason}", step.slot or "", _told(step, o.steps[i:], o))
         for o in outcomes
         for i, step in enumerate(o.steps, start=1)
     ]
     return Listing(("Account", "Secrets", "Change", "Slot", "What it means"), rows, "Changed")
 
 
-def _told(step: Step, later: Sequence[Step]) -> str:
+def _told(step: Step, later: Sequence[Step], outcome: Outcome) -> str:
     """Say what a change means for those who hold a key."""
     retired = any(s.action is Action.RETIRE for s in later)
     if step.action in (Action.ROTATE, Action.PUBLISH):
-        fate = "the previous key is retired next" if retired else _farewell(step)
+        previous = _previous(step, outcome)
+        fate = f"{previous} is retired next" if retired else _farewell(step, previous)
         parts = [
             f"fingerprint {step.fingerprint}",
             fate if step.secrets else _unpublished(step),
@@ -264,7 +265,8 @@ def _told(step: Step, later: Sequence[Step]) -> str:
         if step.replaced and step.reason is Reason.COMPROMISED:
             parts.append(f"the idle key {step.replaced} has stopped working")
     elif step.action is Action.RETIRE:
-        parts = [f"the previous key {step.replaced} has stopped working"]
+        which = "compromised" if step.reason is Reason.COMPROMISED else "previous"
+        parts = [f"the {which} key {step.replaced} has stopped working"]
     else:
         parts = [step.because]
         if step.retire_at:
@@ -283,12 +285,18 @@ def _unpublished(step: Step) -> str:
     return "not published; the published key is good, and the next pass goes on"
 
 
-def _farewell(step: Step) -> str:
+def _previous(step: Step, outcome: Outcome) -> str:
+    """What to call the key that a new one has replaced; one that leaked is told by its fingerprint."""
+    leaked = next((s.fingerprint for s in outcome.meant if s.slot != step.slot), None)
+    return f"the leaked key {leaked}" if leaked else "the previous key"
+
+
+def _farewell(step: Step, previous: str) -> str:
     if step.retire_at:
-        return f"the previous key works until {format_time(step.retire_at)}; {_retired(step.retire_at)}"
+        return f"{previous} works until {format_time(step.retire_at)}; {_retired(step.retire_at)}"
     if step.previous_until:
-        return f"the previous key works until the next rotation, at least until {format_time(step.previous_until)}"
-    return "until when the previous key works is not known"
+        return f"{previous} works until the next rotation, at least until {format_time(step.previous_until)}"
+    return f"until when {previous} works is not known"
 
 
 def _retired(at: datetime) -> str:
@@ -298,7 +306,11 @@ def _retired(at: datetime) -> str:
 def _promise(step: Step) -> str:
     if step.broken_promise is None:
         cut_short = step.reason is Reason.COMPROMISED and step.retire_at
-        return "its overlap is cut short to that, no other promise was broken" if cut_short else "no promise was broken"
+        return (
+            "the leaked key's overlap is cut short to that, no other promise was broken"
+            if cut_short
+            else "no promise was broken"
+        )
     until = format_time(step.broken_promise)
     if step.reason is Reason.RETIRE_DUE:
         # Nothing but an emergency ends a key before its time without being asked to, and it has told of that.

@@ -335,6 +335,26 @@ async def test_a_caller_is_answered_in_time_although_the_clock_is_set_back(simul
     assert reply.message
 
 
+@pytest.mark.parametrize("denied", [False, True], ids=["replaced", "failed"])
+async def test_an_emergency_tells_which_key_it_means(
+    simulator: ControlClient, caplog: pytest.LogCaptureFixture, *, denied: bool
+) -> None:
+    """Neither the new key nor the idle one that it has replaced is the leaked one, for which somebody looks later."""
+    before = keys(simulator)
+    if denied:
+        simulator.fault(host="vault", method="PUT", status=403)
+    async with app() as triggers:
+        reply = await ask(triggers, **EMERGENCY)
+
+    report: Any = reply.document["report"] if denied else reply.document
+    (account,) = report["accounts"]
+    assert [{"slot": "key1", "fingerprint": before["key1"]}] == account.get("meant")
+    assert before["key2"] == account["steps"][0]["replaced"]
+    assert [[before["key1"]]] == [attempt.get("meant") for attempt in told(caplog, "attempt")]
+    named = f"the leaked key (key1 {before['key1']}); only while"
+    assert (denied, 502 if denied else 200) == (named in str(reply.document.get("detail")), reply.status)
+
+
 async def test_an_emergency_whose_notes_did_not_reach_all_is_finished_by_its_repetition(
     simulator: ControlClient,
 ) -> None:

@@ -145,7 +145,7 @@ def test_what_nobody_goes_on_with_is_to_be_asked_for_again() -> None:
     """It is not accepted, although the same error is where the queue goes on."""
     failed = Report((Outcome("account", (REF,), error=NotYetTrue("it is not there yet")),))
     reply = replies.to_be_repeated(
-        replies.unfinished(NotYetTrue("it is not there yet"), failed), Request(id="incident-7")
+        replies.unfinished(NotYetTrue("it is not there yet"), failed), Request(id="incident-7", force=True)
     )
 
     assert (503, {"Retry-After": "60"}) == (reply.status, reply.headers)

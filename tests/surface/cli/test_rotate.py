@@ -108,12 +108,14 @@ def test_nothing_due_is_fine(command: Command) -> None:
     assert (ran.code, ran.out) == (0, "3 left alone\n")
 
 
-def test_a_grace_is_told_to_cut_the_overlap_short(command: Command) -> None:
+def test_a_grace_is_told_to_cut_the_overlap_short(command: Command, simulator: ControlClient) -> None:
     """The readers of a leaked key were promised two days, and get minutes."""
+    leaked = simulator.account(STORAGE)["slots"]["key1"]["fingerprint"]
     ran = command("rotate", DUE, "--compromised", "active", "--grace", "PT10M")
 
     assert 0 == ran.code
-    assert "its overlap is cut short to that, no other promise was broken" in ran.out
+    assert f"the leaked key {leaked} works until 20" in ran.out
+    assert "the leaked key's overlap is cut short to that, no other promise was broken" in ran.out
 
 
 def test_all_takes_a_full_look_at_every_account(command: Command, simulator: ControlClient) -> None:
@@ -169,6 +171,7 @@ def test_of_two_leaked_keys_both_are_told_to_have_ended(command: Command, simula
     (idle,) = re.findall(r"the idle key (\S+) has stopped working", ran.words)
     (active,) = re.findall(r"the previous key (\S+) has stopped working", ran.words)
     assert before == {idle, active}
+    assert f"the leaked key {active} is retired next" in ran.words
 
 
 def test_a_rotation_that_ends_the_old_key_too_says_of_promises_only_what_became_of_them(command: Command) -> None:
@@ -185,7 +188,7 @@ def test_the_end_of_a_grace_breaks_no_promise_anew(command: Command) -> None:
     time.sleep(3)
     ended = command("rotate", "--due")
 
-    assert "its overlap is cut short to that" in begun.row(PUBSUB)
+    assert "the leaked key's overlap is cut short to that" in begun.row(PUBSUB)
     assert "retire: retire-due" in ended.row(PUBSUB)
     assert "was cut short, as the emergency asked" in ended.row(PUBSUB)
     assert "promise was broken" not in ended.row(PUBSUB)
