@@ -140,15 +140,13 @@ class Hands:
         now = self._tools.clock.now()
         retire_at = policy.retirement(self._facts, now)
         urgent = policy.grace(self._facts) is not None
+        waited = State() if renewed else policy.waiting(self._facts)
 
         def rotated(member: Publication, terms: Terms) -> Terms:
             noted = member.terms.state
-            # Who had this key made asks again and has to find it done, whoever publishes it in the end.
-            waited = not renewed and policy.staged_slot(self._facts, member) == slot
-            made_by = noted.id if waited and (noted.staged_grace is not None or not self._request.insists) else None
-            state = State(
+            state = replace(
+                self._marks(noted, waited),
                 rotated_at=now,
-                id=made_by or self._request.mark or noted.id,
                 trigger=Trigger.EMERGENCY if urgent else self._request.trigger,
                 retire_at=retire_at,
                 retire_slot=self._facts.active if retire_at else None,
@@ -160,6 +158,14 @@ class Hands:
         self._promise(now, retire_at)
         await self._publish(members, key, rotated)
 
+    def _marks(self, noted: State, waited: State) -> State:
+        """The marks of a publication that is given a new key, which may have waited to be published."""
+        if waited.id:
+            # Who had it made asks again and has to find it done, whoever publishes it in the end; and so has who
+            # insists and is given it.
+            return State(id=waited.id).marked(self._request.mark if self._request.insists else None)
+        return State(id=self._request.mark) if self._request.mark else State(id=noted.id, also=noted.also)
+
     async def _retire(self, verdict: Verdict, _: list[Publication]) -> None:
         slot = self._facts.idle
         broken = self._broken_promise()
@@ -168,9 +174,12 @@ class Hands:
         key = await self._regenerate(slot)
 
         def retired(member: Publication, terms: Terms) -> Terms:
-            before = member.terms.state.unstaged().unretired()
-            identity = self._request.mark if asked and self._request.mark else before.id
-            return replace(terms, state=replace(before, retire_slot=slot, retire_key=key.fingerprint, id=identity))
+            before = member.terms.state
+            if before.staged_slot == slot:
+                # Nobody is given the key that waited there, so that its request was not carried out.
+                before = before.unmarked()
+            state = replace(before.unstaged().unretired(), retire_slot=slot, retire_key=key.fingerprint)
+            return replace(terms, state=state.marked(self._request.mark if asked else None))
 
         self._step = _step(verdict, slot, key, replaced=self._seen.keys[slot].fingerprint, broken_promise=broken)
         await self._amend(self._facts.publications, retired)
@@ -179,8 +188,11 @@ class Hands:
         """Note that an emergency was carried out, and when the key ends that another pass has replaced for it."""
 
         def noted(member: Publication, terms: Terms) -> Terms:
-            before = member.terms.state.unstaged()
-            state = replace(before, id=self._request.mark or before.id)
+            before = member.terms.state
+            if before.staged_slot:
+                # The request for which that key waited is not carried out by this one.
+                before = before.unstaged().unmarked()
+            state = before.marked(self._request.mark)
             if verdict.until:
                 state = replace(
                     state,
@@ -212,6 +224,7 @@ class Hands:
                 noted,
                 rotated_at=now,
                 id=waiting.id or noted.id,
+                also=None if waiting.staged_slot else noted.also,
                 made_key=waiting.made_key or noted.made_key,
                 staged_slot=waiting.staged_slot,
                 staged_at=waiting.staged_at,
@@ -234,7 +247,7 @@ class Hands:
         state = replace(ahead.terms.state.unstaged().unretired(), rotated_at=now)
         if ahead.terms.state.staged_slot:
             # Somebody else has published the key that waited, so that its request was not carried out to its end.
-            state = replace(state, id=None)
+            state = state.unmarked()
         retire_at = policy.noted_end(self._facts, ahead)
         if retire_at is not None:
             # Who reads these secrets learns of the new key only now: the wait for the old one's end begins anew.
@@ -256,12 +269,12 @@ class Hands:
             state = member.terms.state
             if state.staged_slot == member.holds:
                 # Somebody else published the staged key, so the request that made it was not carried out to its end.
-                state = replace(state.unstaged(), id=None)
+                state = state.unstaged().unmarked()
             if state.retire_slot == member.holds:
                 # Whoever reads the secret is given this key again, so that nothing that was noted of its end holds;
                 # nor was the request carried out to its end where that had not come.
                 undone = state.retire_at is not None
-                state = replace(state.unretired(), id=None if undone else state.id)
+                state = state.unretired().unmarked() if undone else state.unretired()
             elif policy.ended(self._facts, member):
                 idle = self._facts.idle
                 unseen = state.retire_slot in (None, idle)
@@ -281,6 +294,7 @@ class Hands:
                 # The key whose retirement was noted is the one that the new one has replaced.
                 before.unretired(),
                 id=self._request.mark or before.id,
+                also=None,
                 made_key=key.fingerprint,
                 staged_slot=self._facts.idle,
                 staged_at=now,

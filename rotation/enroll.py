@@ -227,6 +227,7 @@ def _waiting(facts: Facts) -> State:
     noted = policy.waiting(facts) if facts.publications else State()
     if noted.staged_slot:
         return State(
+            id=noted.id,
             trigger=Trigger.OPERATOR,
             made_key=noted.made_key,
             staged_slot=noted.staged_slot,
@@ -239,6 +240,7 @@ def _waiting(facts: Facts) -> State:
         return State(trigger=Trigger.OPERATOR)
     return State(
         id=ahead.terms.state.id,
+        also=ahead.terms.state.also,
         trigger=Trigger.EMERGENCY,
         retire_at=retire_at,
         retire_slot=facts.idle,

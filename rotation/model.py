@@ -158,6 +158,20 @@ class State:
     staged_at: datetime | None = None
     staged_grace: timedelta | None = None
     """How long the previous key is to live once the staged one is published; set for a compromised key."""
+    also: str | None = None
+    """The mark of the request before the one of `id`, where both had a part in what is noted."""
+
+    def says(self, mark: str | None) -> bool:
+        """Whether a request has left its mark."""
+        return mark is not None and mark in (self.id, self.also)
+
+    def marked(self, mark: str | None) -> Self:
+        """The same state with the mark of one more request; the last two are kept, as a tag holds no more."""
+        return self if mark is None or self.says(mark) else replace(self, id=mark, also=self.id)
+
+    def unmarked(self) -> Self:
+        """The same state without the mark of any request."""
+        return replace(self, id=None, also=None)
 
     def unstaged(self) -> Self:
         """The same state without a staged key."""

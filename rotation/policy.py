@@ -560,17 +560,15 @@ def _neither_is_idle(facts: Facts) -> bool:
 def _noted_leaks(facts: Facts) -> set[str | None]:
     """The keys that this very request has noted to end, now or once the new key is published."""
     mark = facts.request.mark
-    own = [p.terms.state for p in facts.publications if mark and p.terms.state.id == mark]
+    own = [p.terms.state for p in facts.publications if p.terms.state.says(mark)]
     leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
-    waiting = {(state.staged_slot, state.made_key) for state in own if state.staged_grace is not None}
-    made = {slot for slot, key in facts.keys.items() if (slot, key) in waiting}
-    return leaked | {key for slot, key in facts.keys.items() if facts.other(slot) in made}
+    waiting = {state.staged_slot for state in own if state.staged_grace is not None}
+    return leaked | {key for slot, key in facts.keys.items() if facts.other(slot) in waiting}
 
 
 def _noted(facts: Facts) -> bool:
     """Whether this very request has left its mark, and was carried out to its end."""
-    mark = facts.request.mark
-    return mark is not None and any(p.terms.state.id == mark and _is_done(p) for p in facts.publications)
+    return any(p.terms.state.says(facts.request.mark) and _is_done(p) for p in facts.publications)
 
 
 def _is_done(p: Publication) -> bool:
@@ -620,7 +618,7 @@ def _emergency_ends(facts: Facts) -> datetime | None:
 
 def _own_end(facts: Facts) -> datetime | None:
     """When a compromised key is to be retired by the notes of this very request, which may not have reached all."""
-    own = [p for p in facts.publications if p.terms.state.id == facts.request.mark]
+    own = [p for p in facts.publications if p.terms.state.says(facts.request.mark)]
     return max((at for p in own if (at := emergency_mark(facts, p))), default=None)
 
 

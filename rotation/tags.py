@@ -119,7 +119,8 @@ def request_id(text: str) -> str:
     """Check an id that is to be recorded in a tag; a ValueError says what is allowed."""
     # In an emergency a role is recorded behind the id: an id that ends in one would pass for that emergency.
     if not _ID.fullmatch(text) or text.endswith(tuple(f":{role}" for role in ROLES)):
-        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : - and does not end in a role")
+        roles = ":active, :idle or :both"
+        raise ValueError(f"a request id has 1 to {MAX_ID} letters, digits or . _ : - and does not end in {roles}")
     return text
 
 
@@ -183,10 +184,11 @@ def _fields(raw: Mapping[str, str], tag: str, known: set[str]) -> _Fields:
 
 def _read_state(raw: Mapping[str, str]) -> State:
     retiring, staging = {"retire-at", "retire-slot", "retire-key"}, {"staged-slot", "staged-at", "staged-grace"}
-    state = _fields(raw, STATE, {"rotated-at", "id", "trigger", "made-key"} | retiring | staging)
+    state = _fields(raw, STATE, {"rotated-at", "id", "also", "trigger", "made-key"} | retiring | staging)
     return State(
         rotated_at=state.get("rotated-at", _time, None),
         id=state.get("id", _mark, None),
+        also=state.get("also", _mark, None),
         trigger=state.get("trigger", _one_of(Trigger), None),
         retire_at=state.get("retire-at", _time, None),
         retire_slot=state.get("retire-slot", _slot, None),
@@ -202,6 +204,7 @@ def _state(state: State) -> str:
     return _joined(
         ("rotated-at", _maybe(_moment, state.rotated_at)),
         ("id", state.id),
+        ("also", state.also),
         ("trigger", state.trigger),
         ("retire-at", _maybe(format_time, state.retire_at)),
         ("retire-slot", state.retire_slot),

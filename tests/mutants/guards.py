@@ -311,6 +311,13 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
+        "a split that somebody else has begun with the waiting key is no emergency that is done",
+        "rotation/act.py",
+        "        if ahead.terms.state.staged_slot:\n            # Somebody",
+        "        if False:\n            # Somebody",
+        ENGINE,
+    ),
+    Guard(
         "who is aligned is not told that its key was never given out",
         "rotation/act.py",
         "replace(ahead.terms.state.unstaged().unretired(), rotated_at=now)",
@@ -383,8 +390,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "the grace of a key that another pass replaced counts the clocks once",
         "rotation/act.py",
-        "retire_at=verdict.until - policy.clock_lag(member),",
-        "retire_at=verdict.until,",
+        "verdict.until - policy.clock_lag(member)",
+        "verdict.until",
         ENGINE,
     ),
     Guard(
@@ -630,15 +637,15 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency is not done where the leaked key was put back",
         "rotation/act.py",
-        "id=None if undone else state.id",
-        "id=state.id",
+        "state = state.unretired().unmarked() if undone else state.unretired()",
+        "state = state.unretired()",
         LONG,
     ),
     Guard(
         "an emergency is done where another key was put back than the one that leaked",
         "rotation/act.py",
-        "id=None if undone else state.id",
-        "id=None",
+        "state = state.unretired().unmarked() if undone else state.unretired()",
+        "state = state.unretired().unmarked()",
         LONG,
     ),
     Guard(
@@ -756,7 +763,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is said again is not about the keys of another emergency",
         "rotation/policy.py",
-        "own = [p.terms.state for p in facts.publications if mark and p.terms.state.id == mark]",
+        "own = [p.terms.state for p in facts.publications if p.terms.state.says(mark)]",
         "own = [p.terms.state for p in facts.publications]",
         ENGINE,
     ),
@@ -777,8 +784,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is said again means the key whose successor waits",
         "rotation/policy.py",
-        "made = {slot for slot, key in facts.keys.items() if (slot, key) in waiting}",
-        "made = set[str]()",
+        "waiting = {state.staged_slot for state in own if state.staged_grace is not None}",
+        "waiting = set[str]()",
         ENGINE,
     ),
     Guard(
@@ -789,17 +796,10 @@ GUARDS: tuple[Guard, ...] = (
         ENGINE,
     ),
     Guard(
-        "a split that somebody else has begun with the waiting key is no emergency that is done",
-        "rotation/act.py",
-        "        if ahead.terms.state.staged_slot:\n            # Somebody",
-        "        if False:\n            # Somebody",
-        ENGINE,
-    ),
-    Guard(
         "an emergency keeps its mark although somebody forces the key that waits",
         "rotation/act.py",
-        "if waited and (noted.staged_grace is not None or not self._request.insists) else None",
-        "if waited and not self._request.insists else None",
+        "return State(id=waited.id).marked(self._request.mark if self._request.insists else None)",
+        "return State(id=self._request.mark if self._request.insists else waited.id)",
         ENGINE,
     ),
     Guard(
@@ -1127,7 +1127,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency of which nobody knows in time which key it means is not accepted",
         "rotation/triggers.py",
-        "return self._not_queued(report, order.ref)",
+        "return replies.to_be_repeated(self._not_queued(report, order.ref), request)",
         "return self._not_queued(report, order.ref) if report else self._handed_over(order.ref, request)",
         INSISTENCE,
     ),
@@ -1211,8 +1211,57 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "a staged key is published in the name of the request that had it made",
         "rotation/act.py",
-        "id=made_by or self._request.mark or noted.id,",
-        "id=self._request.mark or noted.id,",
+        "waited = State() if renewed else policy.waiting(self._facts)",
+        "waited = State()",
+        INSISTENCE,
+    ),
+    Guard(
+        "who insists and is given the key that waits is not given another one",
+        "rotation/act.py",
+        ".marked(self._request.mark if self._request.insists else None)",
+        "",
+        ENGINE,
+    ),
+    Guard(
+        "a late message does not tell who still waits to be done",
+        "rotation/act.py",
+        "before = before.unstaged().unmarked()",
+        "before = before.unstaged()",
+        ENGINE,
+    ),
+    Guard(
+        "a key that is made of what could be words is told by its end",
+        "rotation/quoting.py",
+        " and not _PADDED.search(text)",
+        "",
+        f"{PURE} tests/unit/test_quoting.py",
+    ),
+    Guard(
+        "who waited for a key that was ended is not told to be done",
+        "rotation/act.py",
+        "if before.staged_slot == slot:",
+        "if False:",
+        ENGINE,
+    ),
+    Guard(
+        "who is noted does not take the mark of the one before",
+        "rotation/model.py",
+        "replace(self, id=mark, also=self.id)",
+        "replace(self, id=mark)",
+        ENGINE,
+    ),
+    Guard(
+        "a request that both mark is done for the one before, too",
+        "rotation/model.py",
+        "mark in (self.id, self.also)",
+        "mark == self.id",
+        ENGINE,
+    ),
+    Guard(
+        "an emergency tells which keys it means",
+        "rotation/rotate.py",
+        "self._meant = self._meant or self._request.suspects or ()",
+        "self._meant = ()",
         INSISTENCE,
     ),
     Guard(
@@ -1273,7 +1322,7 @@ GUARDS: tuple[Guard, ...] = (
     ),
     Guard(
         "a line of the log names a few secrets of a message",
-        "rotation/triggers.py",
+        "rotation/report.py",
         "names[:NAMED]",
         "names",
         "-kflood tests/security/test_messages.py",
@@ -1617,8 +1666,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is typed is searched for keys that an URL has changed",
         "rotation/quoting.py",
-        ' or (not _is_plain(_SPACE.sub(" ", text)) and looks_secret(_SPACE.sub("+", text)))',
-        "",
+        'return not in_words and looks_secret(_SPACE.sub("+", text))',
+        "return False",
         f"{PURE} tests/unit/test_quoting.py",
     ),
     Guard(

@@ -70,6 +70,7 @@ retiring = st.builds(
     retire_at=st.none() | noted,
     retire_slot=st.none() | slot_names,
     retire_key=fingerprints,
+    also=st.none() | request_ids,
 )
 staging = st.builds(
     State,
@@ -104,6 +105,7 @@ _words = st.sampled_from(
             "rotated-at",
             "made-key",
             "id",
+            "also",
             "trigger",
             "retire-at",
             "retire-slot",
@@ -175,6 +177,7 @@ _states = st.just(State()) | st.builds(
     State,
     rotated_at=st.none() | _around_now,
     id=_ids,
+    also=_ids,
     trigger=st.sampled_from([None, *Trigger]),
     retire_at=st.none() | _around_now,
     retire_slot=mostly(None, *SLOTS),

@@ -97,6 +97,14 @@ def publish_by_hand(world: World, slot: str) -> None:
         world.write(ref, value, versions[-1].tags, world.now + DAY)
 
 
+def publish_in(world: World, ref: SecretRef, slot: Slot, *, tagged: bool) -> None:
+    """Let somebody put the key of a slot into one secret, with or without its tag, and leave our notes as they are."""
+    current = world.secrets[ref][-1]
+    world.by_hand.add(world.keys[slot])
+    value = rekey(current.value or Sensitive(""), Sensitive(world.keys[slot]))
+    world.write(ref, value, {**current.tags, "active-slot": slot} if tagged else current.tags, current.expires)
+
+
 def passes(world: World, request: Request | None = None, *, skew: timedelta = timedelta(0)) -> Outcome:
     """Let a worker with a clock of its own make a pass."""
     world.skew = skew

@@ -24,6 +24,7 @@ from rotation.model import (
     Sensitive,
     Slot,
     State,
+    Suspect,
     Trigger,
 )
 from rotation.policy import SETTLING, SKEW
@@ -76,7 +77,7 @@ def spent(world: World, ref: SecretRef) -> None:
 DEAD = "d" * 12
 """The fingerprint of a key that is in no slot."""
 
-BEFORE = State(rotated_at=NOW, id="F-0", trigger=Trigger.OPERATOR, made_key=DEAD)
+BEFORE = State(rotated_at=NOW, id="F-0", trigger=Trigger.OPERATOR, made_key=DEAD, also="F-9")
 """What some pass has noted, which is kept where nothing speaks against it."""
 
 
@@ -91,8 +92,8 @@ def ending(slot: Slot | None, key: str | None = None) -> State:
         pytest.param("key2", BEFORE, BEFORE, id="only the tag is wrong"),
         pytest.param(
             "key2",
-            replace(BEFORE, staged_slot="key2", staged_at=NOW, staged_grace=HOUR),
-            replace(BEFORE, id=None),
+            replace(BEFORE, staged_slot="key2", staged_at=NOW),
+            replace(BEFORE, id=None, also=None),
             id="a staged key was published",
         ),
         pytest.param(
@@ -104,7 +105,7 @@ def ending(slot: Slot | None, key: str | None = None) -> State:
         pytest.param(
             "key2",
             ending("key2"),
-            replace(BEFORE, id=None),
+            replace(BEFORE, id=None, also=None),
             id="it was to be retired",
         ),
         pytest.param("key2", replace(BEFORE, retire_slot="key2"), BEFORE, id="it was retired"),
@@ -208,6 +209,7 @@ def test_a_secret_that_is_published_again_tells_of_the_key_that_waits(world: Wor
         BEFORE,
         rotated_at=world.now,
         id=id_ or BEFORE.id,
+        also=None,
         made_key=waits.made_key,
         staged_slot="key2",
         staged_at=since,
@@ -362,10 +364,23 @@ def test_a_key_that_is_to_end_by_its_tags_is_noted_with_its_fingerprint(due: Wor
     assert (step,) == outcome.steps
 
 
+def test_who_waited_for_a_key_that_was_ended_is_not_told_to_be_done(world: World) -> None:
+    """It was declared compromised, and whoever says the first request again is to be given another one."""
+    waits = replace(BEFORE, staged_slot="key2", staged_at=NOW)
+    for ref in (KEY, STRING):
+        note(world, ref, waits)
+    world.given_up = set(world.keys.values())
+    ended = (Suspect("key2", fingerprints(world)[1], published=False),)
+
+    only(world, Action.RETIRE, Request(Trigger.OPERATOR, "INC-7", compromised=Role.IDLE, suspects=ended))
+
+    assert {("INC-7:idle", None)} == {(state.id, state.also) for state in noted(world)}
+
+
 @pytest.mark.parametrize("id_", ["INC-7", None])
 def test_an_idle_key_that_is_retired_for_a_request_is_noted_with_it(world: World, id_: str | None) -> None:
     """It was promised yet, had waited for its publication, and its end was noted: of that nothing is left."""
-    waits = replace(BEFORE, staged_slot="key1", staged_at=NOW, staged_grace=HOUR)
+    waits = replace(BEFORE, staged_slot="key1", staged_at=NOW)
     note(world, KEY, waits)
     note(world, STRING, replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY, id=None))
     published = max(versions[-1].created for versions in world.secrets.values())
@@ -377,7 +392,8 @@ def test_an_idle_key_that_is_retired_for_a_request_is_noted_with_it(world: World
     _, successor = fingerprints(world)
     after = replace(BEFORE, retire_slot="key2", retire_key=successor)
     mark = f"{id_}:idle" if id_ else None
-    assert [replace(after, id=mark or "F-0"), replace(after, id=mark)] == noted(world)
+    first = replace(after, id=mark, also="F-0") if mark else after
+    assert [first, replace(after, id=mark, also=None if mark else "F-9")] == noted(world)
     assert [("key2", ended, successor, published + world.limits.overlap + SKEW)] == [
         (step.slot, step.replaced, step.fingerprint, step.broken_promise) for step in outcome.steps
     ]
@@ -405,7 +421,7 @@ def test_a_key_that_is_not_accepted_yet_is_noted_and_told_in_full(
 
     _, made = fingerprints(world)
     since = world.now
-    waits = replace(BEFORE, id=id_, made_key=made, staged_slot="key2", staged_at=since, staged_grace=grace)
+    waits = replace(BEFORE, id=id_, also=None, made_key=made, staged_slot="key2", staged_at=since, staged_grace=grace)
     assert [waits, waits] == noted(world)
     assert (
         "stgorders: the service does not accept the new key of key2 yet; it is noted as staged, and the next pass "
@@ -427,12 +443,19 @@ def test_a_key_that_is_not_accepted_yet_is_noted_and_told_in_full(
 
 
 @pytest.mark.parametrize(
-    ("request_", "id_"),
-    [(Request(Trigger.EVENT, "E-1"), "F-1"), (Request(), "F-1"), (replace(FORCE, id="F-2"), "F-2")],
-    ids=["with an id", "without one", "who insists"],
+    ("request_", "marks"),
+    [
+        (Request(Trigger.EVENT, "E-1"), ("F-1", None)),
+        (Request(), ("F-1", None)),
+        (FORCE, ("F-1", None)),
+        (replace(FORCE, id="F-2"), ("F-2", "F-1")),
+    ],
+    ids=["with an id", "without one", "who insists again", "who insists"],
 )
-def test_a_staged_key_is_published_in_the_name_of_who_had_it_made(world: World, request_: Request, id_: str) -> None:
-    """Also where another secret has joined since, which has no note of that; only who insists takes it for his own."""
+def test_a_staged_key_is_published_in_the_name_of_who_had_it_made(
+    world: World, request_: Request, marks: tuple[str, str | None]
+) -> None:
+    """Also where another secret has joined since, which has no note of that; who insists takes it for his own, too."""
     world.slow = HOUR
     passes(world, FORCE)
     made = fingerprints(world)[1]
@@ -442,9 +465,10 @@ def test_a_staged_key_is_published_in_the_name_of_who_had_it_made(world: World, 
 
     outcome = only(world, Action.PUBLISH, request_)
 
-    state = State(rotated_at=world.now, id=id_, trigger=request_.trigger, made_key=made)
+    identity, also = marks
+    state = State(rotated_at=world.now, id=identity, trigger=request_.trigger, made_key=made, also=also)
     assert [state, state] == noted(world)
-    assert replace(state, id=request_.id or "F-0", made_key=None) == tags.read(world.tags_of(joined)).state
+    assert replace(state, made_key=None) == tags.read(world.tags_of(joined)).state
     assert [(Reason.STAGED, "key2", made, None, world.now + world.limits.overlap, None)] == [
         (step.reason, step.slot, step.fingerprint, step.replaced, step.previous_until, step.retire_at)
         for step in outcome.steps
@@ -486,8 +510,13 @@ def test_what_another_pass_has_done_for_an_emergency_is_noted_in_full(world: Wor
 
     outcome = passes(world, handed_over)
 
-    state = State(published - 5 * MINUTE, f"{id_}:active" if id_ else "F-1", Trigger.EMERGENCY, made_key=made)
-    state = replace(state, retire_at=ends - 5 * MINUTE, retire_slot="key1", retire_key=leaked)
+    state = State(published - 5 * MINUTE, "F-1", Trigger.EMERGENCY, made_key=made)
+    state = replace(
+        state.marked(f"{id_}:active" if id_ else None),
+        retire_at=ends - 5 * MINUTE,
+        retire_slot="key1",
+        retire_key=leaked,
+    )
     assert [state, state] == noted(world)
     assert [("key1", ends, ends, None)] == [
         (step.slot, step.previous_until, step.retire_at, step.fingerprint) for step in outcome.steps
@@ -518,7 +547,7 @@ def test_a_leaked_key_that_another_pass_has_ended_is_noted_in_few_words(world: W
 
     outcome = passes(world, handed_over)
 
-    assert [replace(state, id="INC-7:active") for state in before] == noted(world)
+    assert [replace(state, id="INC-7:active", also="F-2") for state in before] == noted(world)
     assert [(None, None, None)] == [(step.slot, step.previous_until, step.retire_at) for step in outcome.steps]
 
 

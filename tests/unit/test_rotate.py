@@ -11,7 +11,6 @@ import pytest
 from rotation import tags
 from rotation.errors import Busy, Forbidden, LeaseLost, NotYetTrue, Unavailable, Unexpected
 from rotation.fleet import Fleet
-from rotation.formats import rekey
 from rotation.listings import FRESH
 from rotation.model import (
     AccountId,
@@ -49,6 +48,7 @@ from tests.unit.passes import (
     joins,
     passes,
     publish_by_hand,
+    publish_in,
     rotate,
 )
 
@@ -426,6 +426,29 @@ def test_s2_who_forces_the_key_that_waits_leaves_the_emergency_its_mark(world: W
     assert {world.keys["key2"]} == world.published()
 
 
+NEXT_LEAK = replace(LEAK, id="INC-8")
+
+
+@pytest.mark.parametrize("refused", [set(), {STRING}], ids=["everywhere", "in one vault"])
+@pytest.mark.parametrize("order", [FORCE, NEXT_LEAK], ids=["forced", "a second emergency"])
+def test_s2_who_is_given_the_key_that_waits_is_not_given_another_one(
+    world: World, order: Request, refused: set[SecretRef]
+) -> None:
+    """It was made for an emergency, which is not done twice either; nor is the grace of the leaked key cut short."""
+    staged_emergency(world)
+    world.unwritable = refused
+    passes(world, order)
+    world.unwritable, before = set(), dict(world.keys)
+    world.now += MINUTE
+
+    for said in (order, LEAK, order):
+        again = passes(world, asyncio.run(identified(group(world), said, world.tools())))
+        assert Reason.ALREADY_DONE is (again.verdict and again.verdict.reason)
+
+    assert (before, {before["key2"]}) == (world.keys, world.published())
+    assert [] == world.violations
+
+
 @pytest.mark.parametrize("refs", [(KEY, STRING), (KEY,)], ids=["everywhere", "in one secret"])
 @pytest.mark.parametrize("tagged", [True, False])
 def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
@@ -436,12 +459,8 @@ def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
     """With the waiting key in the secrets it seems to be done, and nothing has noted when the leaked one ends."""
     leaked = world.keys["key1"]
     message = staged_emergency(world)
-    world.by_hand |= set(world.keys.values())
     for ref in refs:
-        current = world.secrets[ref][-1]
-        value = rekey(current.value or Sensitive(""), Sensitive(world.keys["key2"]))
-        raw = {**current.tags, "active-slot": "key2"} if tagged else current.tags
-        world.write(ref, value, raw, current.expires)
+        publish_in(world, ref, "key2", tagged=tagged)
 
     again = asyncio.run(identified(group(world), LEAK, world.tools()))
     passes(world, message)
@@ -451,6 +470,24 @@ def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
     assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in again.suspects or ()]
     assert leaked not in world.keys.values()
     assert [] == world.violations
+
+
+def test_a_late_message_does_not_tell_who_still_waits_to_be_done(world: World) -> None:
+    """Its key has ended, and what it notes takes the place of what told of the leaked one."""
+    world.given_up = set(world.keys.values())
+    late = asyncio.run(identified(group(world), replace(LEAK, id="INC-6", compromised=Role.IDLE), world.tools()))
+    leaked = world.keys["key1"]
+    message = staged_emergency(world)
+    for ref in (KEY, STRING):
+        publish_in(world, ref, "key2", tagged=True)
+    passes(world, late)
+
+    passes(world, message)
+    world.now += HOUR
+    passes(world)
+
+    assert leaked not in world.keys.values()
+    assert {world.keys["key2"]} == world.published()
 
 
 def test_another_emergency_means_the_key_that_is_published_then(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
@@ -25,6 +26,7 @@ STATE = State(
     staged_slot="key2",
     staged_at=NOW,
     staged_grace=timedelta(minutes=15),
+    also="INC-41:active",
 )
 
 
@@ -63,7 +65,7 @@ def test_the_state_stands_in_one_tag() -> None:
     written = tags.write(OURS, Terms(ACCOUNT, "key1", VALIDITY, state=STATE))
 
     assert written["rotation-state"] == (
-        "rotated-at=2026-11-21T03:00:00.000Z;id=INC-42;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
+        "rotated-at=2026-11-21T03:00:00.000Z;id=INC-42;also=INC-41:active;trigger=emergency;retire-at=2026-11-21T03:00:00Z;"
         "retire-slot=key1;retire-key=11aa11aa11aa;made-key=22bb22bb22bb;staged-slot=key2;staged-at=2026-11-21T03:00:00.000Z;staged-grace=PT15M"
     )
     assert tags.read(written).state == STATE
@@ -80,7 +82,7 @@ NO_POLICY = "it holds something else than format=…, paused=…, retire-after=�
 NO_FORMAT = "format: it must be one of key, connection-string, json"
 NO_DURATION = "retire-after: 'soon' is not an ISO 8601 duration in weeks, days or shorter, such as P2D or PT15M"
 NO_TIME = "it must be a time in UTC, such as 2026-11-21T03:00:00Z"
-NO_ID = "id: a request id has 1 to 40 letters, digits or . _ : - and does not end in a role"
+NO_ID = "id: a request id has 1 to 40 letters, digits or . _ : - and does not end in :active, :idle or :both"
 
 BAD: dict[str, tuple[Mapping[str, str | None], str, str]] = {
     "no account": ({"resource-id": None}, "resource-id", "it is missing; give it the resource id of the account"),
@@ -290,6 +292,14 @@ def test_key_vaults_limits_are_known(written: Mapping[str, str], complaint: str 
     found = tags.problem(written)
 
     assert found == complaint if complaint is None else complaint in (found or "")
+
+
+def test_the_longest_note_fits() -> None:
+    """S8: two marks of emergencies, and the end of a key in the slot with the longest name."""
+    marks = [f"{number}{'x' * (tags.MAX_ID - 1)}:active" for number in range(2)]
+    noted = State(NOW, marks[0], Trigger.EMERGENCY, NOW, "Secondary", "0" * 12, made_key="1" * 12, also=marks[1])
+
+    assert tags.MAX_TAG_LENGTH == len(tags.write({}, replace(TERMS, state=noted))[tags.STATE])
 
 
 @pytest.mark.parametrize("text", ["INC-42", "a", "A.b_c:d-9", "x" * 40])

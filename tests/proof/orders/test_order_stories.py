@@ -178,3 +178,37 @@ def test_a_leaked_key_ends_although_every_tag_names_it(state: EveryOrder, public
 
     assert leaked
     assert not leaked & set(state.judge.live[state.account].values())
+
+
+@pytest.mark.parametrize("what", ["force", "active"])
+@pytest.mark.parametrize("publications", [1, 2])
+def test_s2_who_is_given_the_key_that_waits_is_not_given_another_one(
+    state: EveryOrder, publications: int, what: str
+) -> None:
+    """It was made for an emergency under another id; who asked for one and had this is answered when asking again."""
+    state.begin(service="storage", neighbour=None, publications=publications, fresh=True, probe="try")
+    state.keys_travel(seconds=150)
+    state.order(what="active", member=0, number=1, again=False)
+    state.time_passes(hours=0.1)
+    state.order(what=what, member=0, number=2, again=True)
+
+
+def test_s2_nor_is_who_repeats_what_failed_in_one_vault(state: EveryOrder) -> None:
+    """The answer says to ask again with the same id; the leaked key has its whole grace, and no key is made."""
+    state.begin(service="storage", neighbour=None, publications=3, fresh=True, probe="try")
+    state.keys_travel(seconds=150)
+    leak = {"compromised": "active", "grace": "PT6H", "request_id": "INC-1"}
+    state.does(state.crew.order(SECRETS[0], leak))
+    state.crew.queue.clear()
+    state.time_passes(hours=0.1)
+    before = dict(state.judge.live[state.account])
+    refused = state.control.fault(status=503, times=9, method="PUT", path=f"^/secrets/{SECRETS[2][1]}")
+    force = state.crew.order(SECRETS[0], {"force": True, "request_id": "INC-2"})
+
+    _, failed = state.does(force)
+    state.control.lift(refused)
+    _, done = state.does(force)
+
+    assert (503, 200) == (failed and failed.status, done and done.status)
+    assert "ask again with request_id INC-2" in (failed.text if failed else "")
+    assert before == state.judge.live[state.account]
