@@ -11,6 +11,9 @@ _PART = re.compile(r"[A-Za-z0-9]{6,}")
 _PLAIN = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,})*[0-9]{0,4}")
 """How people write: words, also several in one as in SharedKey, and a number behind them."""
 
+_PADDED = re.compile(r"(?:=|%(?:25)*3[Dd])(?=$|[\s;&'\"()])")
+"""The end of a key of 32 or 64 bytes, which is no value's beginning."""
+
 _SHRED = re.compile(r"(?=[^ ]*[A-Z])(?=[^ ]*[a-z])(?=[^ ]*(?:[0-9]|[a-z][A-Z]{2}|[A-Z][a-z][A-Z]))[A-Za-z0-9/_-]{10}")
 """As long as one piece at least of a key whose + have become spaces; hardly a word, or the number of a ticket."""
 
@@ -60,7 +63,11 @@ def without_secret_words(complaint: str) -> str:
 
 def looks_pasted(text: str) -> bool:
     """Whether what somebody has typed looks as if it held a key, also one whose + an URL has turned into spaces."""
-    return looks_secret(text) or (not _is_plain(_SPACE.sub(" ", text)) and looks_secret(_SPACE.sub("+", text)))
+    if looks_secret(text):
+        return True
+    # One key in a hundred thousand is made of what could be words.
+    in_words = _is_plain(_SPACE.sub(" ", text)) and not _PADDED.search(text)
+    return not in_words and looks_secret(_SPACE.sub("+", text))
 
 
 def without_shreds(text: str) -> str:

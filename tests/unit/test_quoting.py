@@ -42,6 +42,12 @@ def test_what_an_url_has_made_of_a_key_is_one(size: int) -> None:
             assert f"'{HIDDEN}' is none of 'active', 'idle'; extra ({HIDDEN}); No such option: {HIDDEN}" == told
 
 
+def test_a_key_may_be_made_of_words() -> None:
+    """Between what was a + or a slash; the sign at its end tells that it is one."""
+    assert HIDDEN == quoted("wordsLIKEthese MANY/ofThemIN7/whatSHOULDbeAkeyPLEASE=")
+    assert HIDDEN != quoted("wordsLIKEthese MANY/ofThemIN7/whatSHOULDbeAkeyPLEASE=not")
+
+
 @pytest.mark.parametrize(
     "text",
     [
