@@ -86,7 +86,7 @@ lint: setup ## ruff and mypy, as strict as they go
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 
-mutants: setup ## break every guard, one at a time, and say which test noticed (half an hour); WORD=lease for some
+mutants: setup ## break every guard, one at a time, and say which test noticed (an hour or two); WORD=lease for some
 	@$(VENV)/python -m tests.mutants '$(WORD)'
 
 mutate: setup ## change every expression of what decides, one at a time, and say which changes no test noticed (ten minutes)

@@ -13,8 +13,8 @@ from rotation.enroll import enroll as put_under_rotation
 from rotation.errors import BadInput, NotFound, RotationError, Unexpected
 from rotation.fleet import Fleet, Survey, Watcher
 from rotation.manifest import Row
-from rotation.model import AccountId, Format, Group, Request, SecretRef, Trigger
-from rotation.report import Outcome, Report
+from rotation.model import AccountId, Format, Group, Request, Role, SecretRef, Trigger
+from rotation.report import Outcome, Report, several
 from rotation.rotate import REPAIRS
 from rotation.status import standings
 from rotation.tracing import traced
@@ -116,7 +116,7 @@ async def rotate(  # noqa: PLR0913  # for whom, what, and how carefully
         return views.planned(report, views.farewell(report, request))
     meant = await desk.fleet.identified(groups, request)
     if request.insists and (selection.every or len(groups) > 1) and not yes:
-        _confirm(desk, request, len(groups))
+        _confirm(desk, request, groups)
         # Secrets may have been enrolled while the question stood.
         survey = await desk.fleet.survey()
         groups, known = await selection.of(survey, desk.fleet, request)
@@ -242,12 +242,15 @@ def _with(report: Report, known: Sequence[Outcome]) -> Report:
     return replace(report, outcomes=(*report.outcomes, *known))
 
 
-def _confirm(desk: Desk, request: Request, number: int) -> None:
+def _confirm(desk: Desk, request: Request, groups: Sequence[Group]) -> None:
     """Have a person confirm what may break promises to many applications at once; raises BadInput without."""
-    what = f"Treat the keys of {views.accounts(number)} ({request.compromised}) as compromised and end them"
+    concerned = f"{views.accounts(len(groups))} ({several([group.account.name for group in groups])})"
+    what = f"Treat the {request.compromised} keys of {concerned} as compromised and end them"
+    if request.compromised is Role.BOTH:
+        what = f"Treat both keys of {concerned} as compromised and end them"
     if request.force:
-        what = f"Rotate {views.accounts(number)} now, and end keys that are still promised to applications"
+        what = f"Rotate {concerned} now, and end keys that are still promised to applications"
     if not desk.voice.can_ask():
-        raise BadInput(f"this concerns {views.accounts(number)} and nobody is there to confirm it; add --yes")
+        raise BadInput(f"this concerns {concerned} and nobody is there to confirm it; add --yes")
     if not desk.voice.ask(f"{what}?"):
         raise BadInput("not confirmed; nothing was changed")

@@ -1,7 +1,7 @@
 """What came of it: outcomes are data, and text, JSON, log records and exit codes are views of them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +16,10 @@ RENEWING = frozenset({Action.ROTATE, Action.PUBLISH, Action.RETIRE})
 
 UNMET = {Reason.UNKNOWN_TYPE: 3, Reason.PAUSED: 3, Reason.DISABLED: 3, Reason.KEYS_BEHIND: 1}
 """Reasons to leave an account alone that do not satisfy a person who insisted, with their exit codes."""
+
+
+NAMED = 5
+"""How many names stand in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,12 @@ def verdict_to_json(verdict: Verdict) -> Json:
         secrets=[str(ref) for ref in verdict.targets],
         until=_time(verdict.until),
     )
+
+
+def several(names: Sequence[str]) -> str:
+    """Names for one line, which nobody reads to the end when there are hundreds."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _time(time: datetime | None) -> str | None:

@@ -6,7 +6,7 @@ Nothing is read, opened or imported from Azure before a function needs it, and w
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -36,7 +36,7 @@ from rotation.model import AccountId, Action, Group, Reason, Request, SecretRef,
 from rotation.orders import Order, Question
 from rotation.ports import Clock
 from rotation.replies import Reply
-from rotation.report import Json, Outcome, Report
+from rotation.report import Json, Outcome, Report, several
 from rotation.settings import Settings
 from rotation.status import Standing, overview, standings
 
@@ -52,9 +52,6 @@ DELIVERIES = 5
 
 SCHEDULES = ("ROTATION_SCHEDULE", "ROTATION_AUDIT_SCHEDULE")
 """The settings that the triggers name."""
-
-NAMED = 5
-"""How many secrets of a message are named when something is wrong with them."""
 
 _EVENTS = uuid.UUID("6c9f8a53-9f0e-4d0c-8a39-0a8d0a3c2f11")
 """Where ids of events that cannot stand in a tag are turned into ids that can."""
@@ -192,7 +189,7 @@ class Triggers:
     async def _carry_out(self, work: Work, delivery: int | None) -> Outcome:
         vaults = self._settings().vaults
         if strange := sorted({str(ref) for ref in work.secrets if ref.vault not in vaults}):
-            because = f"{_several(strange)}: outside of ROTATION_VAULTS"
+            because = f"{several(strange)}: outside of ROTATION_VAULTS"
             outcome = Outcome(
                 account="" if work.account is None else str(work.account),
                 secrets=work.secrets,
@@ -408,7 +405,7 @@ def _meant(survey: Survey, work: Work, delivery: int) -> Group | Outcome:
     for ref in work.secrets:
         if ref.vault in survey.problems:
             raise survey.problems[ref.vault] from None
-    names = _several(list(map(str, work.secrets)))
+    names = several(list(map(str, work.secrets)))
     if delivery == 1 or not listed.isdisjoint(work.secrets):
         raise ChangedMeanwhile(f"{names}: not all of them publish {work.account} any more")
     if group is not None:
@@ -423,12 +420,6 @@ def _meant(survey: Survey, work: Work, delivery: int) -> Group | Outcome:
 
 def _not_allowed(vault: str) -> NotFound:
     return NotFound(f"{vault} is not one of the vaults in ROTATION_VAULTS; add it there, or check the name")
-
-
-def _several(names: Sequence[str]) -> str:
-    """Names for a line of the log, which nobody reads to the end when there are hundreds."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_left_to_the_next_sweep(failure: Transient, request: Request, delivery: int) -> bool:

@@ -287,7 +287,8 @@ def _unpublished(step: Step) -> str:
 
 def _previous(step: Step, outcome: Outcome) -> str:
     """What to call the key that a new one has replaced; one that leaked is told by its fingerprint."""
-    leaked = next((s.fingerprint for s in outcome.meant if s.slot != step.slot), None)
+    ends = step.reason is Reason.COMPROMISED or step.retire_at
+    leaked = next((s.fingerprint for s in outcome.meant if ends and s.slot != step.slot), None)
     return f"the leaked key {leaked}" if leaked else "the previous key"
 
 

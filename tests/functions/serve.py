@@ -182,13 +182,13 @@ def _explain(port: int, azure: ControlClient) -> None:
     here = f"http://127.0.0.1:{port}"
     event = json.dumps(_event(azure))
     print(  # noqa: T201  what a person asked for
-        f"""serve: {here}, over a simulated Azure; no function keys are asked for; Ctrl+C ends it
+        f"""serve: {here}, over a simulated Azure; no function keys asked for; `kill {os.getpid()}` or Ctrl+C ends it
 
   how things stand        curl {here}/api/status
   rotate one account      curl -X POST {here}/api/rotate/kv-orders/live-connection -d '{{"force": true}}'
   let a timer fire now    curl -X POST {here}/admin/functions/sweep -H 'Content-Type: application/json' -d '{{}}'
-  an event of Key Vault   curl '{here}{WEBHOOK}?functionName=near_expiry' \
-                            -H 'Content-Type: application/json' -H 'aeg-event-type: Notification' -d '{event}'
+  an event of Key Vault   curl '{here}{WEBHOOK}?functionName=near_expiry' -H 'Content-Type: application/json' \\
+                               -H 'aeg-event-type: Notification' -d '{event}'
   the simulated accounts  curl {azure.url}/accounts
 """,
         flush=True,

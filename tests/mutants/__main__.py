@@ -31,12 +31,12 @@ def main(word: str = "") -> int:
     chosen = [guard for guard in GUARDS if word.casefold() in guard.name.casefold()]
     if not chosen:
         sys.exit(f"no guard has {word!r} in its name; they stand in tests/mutants/guards.py")
-    for guard in chosen:
+    for number, guard in enumerate(chosen, start=1):
         try:
             told = hunt(guard)
         except UnnoticedError as why:
             missed, told = missed + 1, f"UNNOTICED: {why}"
-        print(f"{guard.name:80}  {told}", flush=True)  # noqa: T201  what it is for
+        print(f"{number:3} of {len(chosen)}  {guard.name:84}  {told}", flush=True)  # noqa: T201  what it is for
     print(f"{len(chosen)} guards broken, {missed} unnoticed")  # noqa: T201  what it is for
     return int(missed > 0)
 

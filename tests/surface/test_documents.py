@@ -35,3 +35,19 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert set() == {name for name in known if f"`{name}`" not in page}
     assert set() == set(re.findall(r"`(ROTATION_\w+)`", page)) - known
     assert [] == [s.name for s in SETTINGS if s.default and f"`{s.default}`" not in page]
+
+
+@pytest.mark.parametrize("promise", [f"S{number}" for number in range(1, 9)])
+def test_every_promise_is_made_tried_and_named_by_its_tests(promise: str) -> None:
+    """Under one name in what users read, in the page on the proof, and in the files that the page points to."""
+    proof = (ROOT / "docs/proof.md").read_text()
+    (made,) = re.findall(rf"^- \*\*({promise} [^*]+)\*\*", (ROOT / "docs/concepts.md").read_text(), re.MULTILINE)
+    (files,) = re.findall(rf"^\| {made} \|.*\| (.+) \|$", proof, re.MULTILINE)
+
+    paths = re.findall(r"`(tests/[\w/]+\.py)`", files)
+    assert paths
+    assert [] == [path for path in paths if not re.search(rf"\b{promise}\b|_{promise.lower()}_", _text(path))]
+
+
+def _text(path: str) -> str:
+    return (ROOT / path).read_text()

@@ -470,7 +470,8 @@ def test_a_person_is_asked_before_many_accounts_are_harmed(
 ) -> None:
     """Only a yes goes on; anything else changes nothing."""
     terminal = Terminal(200, "rotate", "--all", "--force")
-    terminal.until("Rotate 3 accounts now, and end keys that are still promised to applications? [y/N]: ")
+    names = "wps-contoso-live, stcontosoorders, batchrendering"
+    terminal.until(f"Rotate 3 accounts ({names}) now, and end keys that are still promised to applications? [y/N]: ")
     terminal.type(answer)
 
     # Between the question and whoever reads the answer an interrupt is lost, and people press it again.

@@ -317,6 +317,7 @@ def test_many_accounts_are_not_harmed_without_a_confirmation(
 
     assert ran.code == 2
     assert "add --yes" in ran.err
+    assert "accounts (wps-contoso-live, stcontosoorders" in ran.err
     assert {slot["regenerated"] for a in simulator.accounts() for slot in a["slots"].values()} == {0}
 
 
