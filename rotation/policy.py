@@ -562,7 +562,7 @@ def _noted_leaks(facts: Facts) -> set[str | None]:
     mark = facts.request.mark
     own = [p.terms.state for p in facts.publications if p.terms.state.says(mark)]
     leaked = {state.retire_key for state in own if state.retire_at and state.trigger is Trigger.EMERGENCY}
-    waiting = {state.staged_slot for state in own if state.staged_grace is not None}
+    waiting = {state.staged_slot for state in own}
     return leaked | {key for slot, key in facts.keys.items() if facts.other(slot) in waiting}
 
 
@@ -583,13 +583,9 @@ def _is_done(p: Publication) -> bool:
 
 
 def _undone(p: Publication) -> bool:
-    """Whether somebody else has published the key that is to end, or that waits: correcting that drops the mark."""
+    """Whether somebody else has published the key that is to end: correcting that drops the mark."""
     noted = p.terms.state
-    if p.holds is None:
-        return False
-    if noted.retire_at is not None and noted.retire_slot == p.holds:
-        return True
-    return noted.staged_slot == p.holds != p.terms.active
+    return noted.retire_at is not None and noted.retire_slot is not None and noted.retire_slot == p.holds
 
 
 def _record(facts: Facts, because: str, until: datetime | None) -> Verdict:

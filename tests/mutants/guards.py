@@ -770,8 +770,8 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "an emergency is not done where its key was published again",
         "rotation/policy.py",
-        "    if noted.retire_at is not None and noted.retire_slot == p.holds:\n        return True\n",
-        "",
+        "return noted.retire_at is not None and noted.retire_slot is not None and noted.retire_slot == p.holds",
+        "return False",
         ENGINE,
     ),
     Guard(
@@ -784,7 +784,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "what is said again means the key whose successor waits",
         "rotation/policy.py",
-        "waiting = {state.staged_slot for state in own if state.staged_grace is not None}",
+        "waiting = {state.staged_slot for state in own}",
         "waiting = set[str]()",
         ENGINE,
     ),

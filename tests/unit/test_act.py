@@ -377,6 +377,31 @@ def test_who_waited_for_a_key_that_was_ended_is_not_told_to_be_done(world: World
     assert {("INC-7:idle", None)} == {(state.id, state.also) for state in noted(world)}
 
 
+def test_who_waited_for_a_key_that_is_replaced_itself_has_no_part_in_its_successor(world: World) -> None:
+    """Both keys were declared compromised, the one that waits included."""
+    for ref in (KEY, STRING):
+        note(world, ref, replace(BEFORE, also=None, staged_slot="key2", staged_at=NOW))
+    world.given_up = set(world.keys.values())
+    leaked = tuple(
+        Suspect(slot, key, slot == "key1") for slot, key in zip(world.keys, fingerprints(world), strict=True)
+    )
+
+    only(world, Action.ROTATE, Request(Trigger.OPERATOR, "INC-7", compromised=Role.BOTH, suspects=leaked))
+
+    assert {("INC-7:both", None)} == {(state.id, state.also) for state in noted(world)}
+
+
+def test_a_rotation_for_which_nobody_asked_keeps_the_marks(world: World) -> None:
+    """Whoever says a request again that was carried out before finds it done."""
+    for ref in (KEY, STRING):
+        note(world, ref, BEFORE)
+    world.now += 41 * DAY
+
+    only(world, Action.ROTATE)
+
+    assert {("F-0", "F-9")} == {(state.id, state.also) for state in noted(world)}
+
+
 @pytest.mark.parametrize("id_", ["INC-7", None])
 def test_an_idle_key_that_is_retired_for_a_request_is_noted_with_it(world: World, id_: str | None) -> None:
     """It was promised yet, had waited for its publication, and its end was noted: of that nothing is left."""

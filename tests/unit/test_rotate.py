@@ -426,6 +426,19 @@ def test_s2_who_forces_the_key_that_waits_leaves_the_emergency_its_mark(world: W
     assert {world.keys["key2"]} == world.published()
 
 
+def test_an_outcome_tells_which_keys_an_emergency_means(world: World) -> None:
+    """Also once they have ended; where none was declared, or nobody could look, there are none."""
+    leaked = Suspect("key1", Sensitive(world.keys["key1"]).fingerprint, published=True)
+    world.given_up = set(world.keys.values())
+
+    ordinary, meant = passes(world), passes(world, replace(LEAK, grace=timedelta(0)))
+    world.fuse, world.deadly = 1, False
+    blind = passes(world, replace(LEAK, id="INC-8"))
+
+    assert ((), (leaked,), ()) == (ordinary.meant, meant.meant, blind.meant)
+    assert blind.error
+
+
 NEXT_LEAK = replace(LEAK, id="INC-8")
 
 
