@@ -92,7 +92,7 @@ def ending(slot: Slot | None, key: str | None = None) -> State:
         pytest.param("key2", BEFORE, BEFORE, id="only the tag is wrong"),
         pytest.param(
             "key2",
-            replace(BEFORE, staged_slot="key2", staged_at=NOW),
+            replace(BEFORE, staged_slot="key2", staged_at=NOW, staged_grace=HOUR),
             replace(BEFORE, id=None, also=None),
             id="a staged key was published",
         ),
@@ -405,7 +405,7 @@ def test_a_rotation_for_which_nobody_asked_keeps_the_marks(world: World) -> None
 @pytest.mark.parametrize("id_", ["INC-7", None])
 def test_an_idle_key_that_is_retired_for_a_request_is_noted_with_it(world: World, id_: str | None) -> None:
     """It was promised yet, had waited for its publication, and its end was noted: of that nothing is left."""
-    waits = replace(BEFORE, staged_slot="key1", staged_at=NOW)
+    waits = replace(BEFORE, staged_slot="key1", staged_at=NOW, staged_grace=HOUR)
     note(world, KEY, waits)
     note(world, STRING, replace(BEFORE, retire_slot="key1", retire_at=NOW + 9 * DAY, id=None))
     published = max(versions[-1].created for versions in world.secrets.values())

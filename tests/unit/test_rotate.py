@@ -485,6 +485,23 @@ def test_a_leaked_key_ends_although_somebody_publishes_its_successor(
     assert [] == world.violations
 
 
+def test_s2_a_late_message_does_not_take_the_mark_of_the_next_emergency(world: World) -> None:
+    """The first one's key has ended, and without its mark the second one would mean a good key."""
+    world.given_up = set(world.keys.values())
+    first = asyncio.run(identified(group(world), LEAK, world.tools()))
+    passes(world, first)
+    world.now += 5 * MINUTE
+    leaked = world.keys["key2"]
+    passes(world, NEXT_LEAK)
+    before = dict(world.keys)
+    late = passes(world, first)
+
+    again = asyncio.run(identified(group(world), NEXT_LEAK, world.tools()))
+
+    assert ([Action.RETAG], before) == ([step.action for step in late.steps], world.keys)
+    assert [Sensitive(leaked).fingerprint] == [suspect.fingerprint for suspect in again.suspects or ()]
+
+
 def test_a_late_message_does_not_tell_who_still_waits_to_be_done(world: World) -> None:
     """Its key has ended, and what it notes takes the place of what told of the leaked one."""
     world.given_up = set(world.keys.values())
